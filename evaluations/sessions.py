@@ -1,0 +1,104 @@
+"""One candidate through the rungs of one sandbox session: train, ask, measure. Knows no statistics.
+
+The only place where sandboxes are opened: `slots` bounds how many sessions run at once, whoever asks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluations.store import Walk
+from evaluations.task import Split, Task
+from evolve.contracts import Candidate, Fault, Job, Measurement, Rung, Sandbox, SearchSpace, Session
+
+Continue = Callable[[Measurement], bool]
+"""Asked after each rung but the last: whether the session goes on to the next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Which rungs a session walks, on which split, from which training data."""
+
+    rungs: tuple[Rung, ...]
+    split: Split
+    seed: int
+    final: bool = False
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    """Seconds the host waited for training and prediction: the compute that a run is for."""
+
+    seconds: float = 0.0
+    started: float = field(default=0.0)
+
+    def __enter__(self) -> None:
+        self.started = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.monotonic() - self.started
+
+
+class Sessions:
+    """Walks candidates through sandbox sessions, at most `slots` at a time."""
+
+    def __init__(self, space: SearchSpace, task: Task, sandbox: Sandbox, slots: int) -> None:
+        self._space, self._task, self._sandbox = space, task, sandbox
+        self._free = threading.BoundedSemaphore(slots)
+
+    def walk(self, candidate: Candidate, route: Route, on_rung: Continue | None = None) -> Walk:
+        """Runs the route's rungs in order. A fault ends the walk and is part of it. Raises SandboxError."""
+        job = Job(
+            files={**candidate.tree, **self._space.harness},
+            data=self._task.training_folder(final=route.final),
+            config={"seed": route.seed, "horizon": route.rungs[-1].examples},
+            limits=self._space.limits,
+        )
+        watch, measured, fault, at = _Stopwatch(), list[Measurement](), None, ""
+        with self._free, self._sandbox.open(job) as session:
+            for rung in route.rungs:
+                at = rung.name
+                found = self._climb(session, rung, route, watch)
+                if isinstance(found, Fault):
+                    fault = found
+                    break
+                measured.append(found)
+                if on_rung is not None and rung is not route.rungs[-1] and not on_rung(found):
+                    break
+            evidence = session.close()
+        return Walk(
+            measurements=tuple(measured),
+            fault=fault,
+            fault_rung=at if fault else "",
+            evidence=evidence,
+            compute_s=watch.seconds,
+        )
+
+    def _climb(self, session: Session, rung: Rung, route: Route, watch: _Stopwatch) -> Measurement | Fault:
+        with watch:
+            observables = session.train(rung.examples, rung.limit_s)
+        if isinstance(observables, Fault):
+            return observables
+        answers: list[NDArray[np.float32]] = []
+        for batch in self._task.batches(route.split, rung.name):
+            with watch:
+                answer = session.predict(batch.queries, batch.shape, rung.limit_s)
+            if isinstance(answer, Fault):
+                return answer
+            answers.append(answer)
+        users, metrics = self._task.measure(route.split, rung.name, answers)
+        return Measurement(
+            rung=rung.name,
+            seed=route.seed,
+            split=route.split,
+            users=users,
+            metrics=metrics,
+            observables=observables,
+            cpu_s=watch.seconds,
+        )

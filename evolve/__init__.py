@@ -1,0 +1,1 @@
+"""The core of evolve: the two loops, the records, and the place where the parts meet."""

@@ -1,0 +1,172 @@
+"""The state of a run, folded from its journal and lineage. Decides nothing; two equal journals give equal state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from evolve import records
+from evolve.contracts import (
+    Attempt,
+    Candidate,
+    FinalResult,
+    History,
+    NoiseFloor,
+    Outcome,
+    Proposal,
+    Tree,
+    Verdict,
+    Waiting,
+)
+from evolve.errors import RunError
+from evolve.fingerprint import fingerprint
+from evolve.journal import Record
+
+
+class TreeReader(Protocol):
+    """Where candidates' files are read from."""
+
+    def tree(self, commit: str) -> Tree:
+        """The files of a commit."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A candidate that waits for its outcome, and the reference it is judged against."""
+
+    candidate: Candidate
+    proposal: Proposal
+    reference: Candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A proposal that a gate refused, for free."""
+
+    proposal: Mapping[str, Any]
+    gate: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """One look at the confirmation split."""
+
+    number: int
+    against: int
+    verdict: Verdict
+    promoted: bool
+
+
+class Archive:
+    """Everything that a run knows. `apply` is the only way in."""
+
+    def __init__(self, lineage: TreeReader) -> None:
+        self._lineage = lineage
+        self._fingerprints: set[str] = set()
+        self.settings: Mapping[str, Any] = {}
+        self.candidates: list[Candidate] = []
+        self.by_commit: dict[str, Candidate] = {}
+        self.attempts: list[Attempt] = []
+        self.pending: list[Pending] = []
+        self.refusals: list[Refusal] = []
+        self.confirmations: list[Confirmation] = []
+        self.refused_in_a_row = 0
+        self.floor: NoiseFloor | None = None
+        self.champion: Candidate | None = None
+        self.unsettled: Attempt | None = None
+        self.final: FinalResult | None = None
+        self.ended = ""
+
+    @property
+    def seed(self) -> Candidate:
+        """Candidate 0."""
+        return self.candidates[0]
+
+    @property
+    def counted(self) -> int:
+        """Proposals that reached, or will reach, a sandbox: what `--budget` counts."""
+        return len(self.candidates) - 1
+
+    def apply(self, record: Record) -> None:
+        """Takes one record of the journal. Raises RunError on a kind that it does not know."""
+        take = getattr(self, f"_on_{record.kind}", None)
+        if take is None:
+            raise RunError(
+                f"record {record.number} of the journal is of kind `{record.kind}`, which this version does not know",
+                hint="Use the version of evolve that wrote the run.",
+            )
+        take(record.body)
+
+    def tried(self, tree: Tree) -> bool:
+        """Whether an equal tree was ever committed in this run."""
+        return fingerprint(tree) in self._fingerprints
+
+    def history(self) -> History:
+        """What a proposer may see now."""
+        assert self.floor is not None and self.champion is not None
+        return History(
+            number=len(self.candidates),
+            seed=self.seed,
+            champion=self.champion,
+            floor=self.floor,
+            attempts=tuple(self.attempts),
+            pending=tuple(Waiting(candidate=p.candidate, proposal=p.proposal) for p in self.pending),
+            tried=self.tried,
+        )
+
+    def outcome(self, number: int) -> Outcome | None:
+        """The outcome of candidate `number`, or None while it waits (and for the seed)."""
+        return next((a.outcome for a in self.attempts if a.candidate.number == number), None)
+
+    def _on_started(self, body: Mapping[str, Any]) -> None:
+        self.settings = body
+        self.champion = self._add(0, body["seed_commit"], ())
+
+    def _on_floor(self, body: Mapping[str, Any]) -> None:
+        self.floor = records.floor_from_json(body)
+
+    def _on_proposed(self, body: Mapping[str, Any]) -> None:
+        parents = tuple(body["proposal"]["parents"])
+        candidate = self._add(body["number"], body["commit"], parents)
+        before = self.by_commit[parents[0]].tree
+        changed = {path: text for path, text in candidate.tree.items() if before.get(path) != text}
+        proposal = records.proposal_from_json(body["proposal"], changed)
+        reference = self.candidates[body["reference"]]
+        self.pending.append(Pending(candidate=candidate, proposal=proposal, reference=reference))
+        self.refused_in_a_row = 0
+
+    def _on_refused(self, body: Mapping[str, Any]) -> None:
+        self.refusals.append(Refusal(proposal=body["proposal"], gate=body["gate"], reason=body["reason"]))
+        self.refused_in_a_row += 1
+
+    def _on_judged(self, body: Mapping[str, Any]) -> None:
+        first = self.pending.pop(0)
+        outcome = records.outcome_from_json(body["outcome"])
+        self.unsettled = Attempt(candidate=first.candidate, proposal=first.proposal, outcome=outcome)
+        self.attempts.append(self.unsettled)
+
+    def _on_confirmed(self, body: Mapping[str, Any]) -> None:
+        verdict = records.verdict_from_json(body["verdict"])
+        number, against, promoted = body["number"], body["against"], body["promoted"]
+        self.confirmations.append(Confirmation(number=number, against=against, verdict=verdict, promoted=promoted))
+        self.unsettled = None
+        if promoted:
+            self.champion = self.candidates[number]
+
+    def _on_final(self, body: Mapping[str, Any]) -> None:
+        self.final = records.final_from_json(body)
+
+    def _on_ended(self, body: Mapping[str, Any]) -> None:
+        self.ended = body["reason"]
+
+    def _add(self, number: int, commit: str, parents: tuple[str, ...]) -> Candidate:
+        tree = self._lineage.tree(commit)
+        print_ = fingerprint(tree)
+        candidate = Candidate(number=number, commit=commit, parents=parents, tree=tree, fingerprint=print_)
+        self._fingerprints.add(print_)
+        self.candidates.append(candidate)
+        self.by_commit[commit] = candidate
+        return candidate

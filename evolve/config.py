@@ -1,0 +1,62 @@
+"""What a user can choose, checked. Knows defaults and ranges, not how the parts are made."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evolve.errors import UsageError
+
+DEFAULT_SPACE = "video_ranking"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartConfig:
+    """Everything that `evolve start` can be told."""
+
+    space: str = DEFAULT_SPACE
+    budget: int = 50
+    budget_s: float | None = None
+    seed: int = 0
+    workers: int = 0
+    """Sessions at once; 0 takes one for each core, at most 8."""
+    sandbox: str = "auto"
+    runs: Path = Path("runs")
+    dataset: str = ""
+    """Name of an imported data set for a space that takes one; empty takes the space's own."""
+    world: str = "aligned"
+    """Family of the generated world (`video_ranking`)."""
+
+    def checked(self) -> StartConfig:
+        """Itself, with workers resolved. Raises UsageError."""
+        if self.budget < 1:
+            raise UsageError(f"--budget is {self.budget}; it must be at least 1", hint="For example: --budget 50")
+        if self.budget_s is not None and self.budget_s <= 0:
+            raise UsageError("--budget-time must be positive", hint="For example: --budget-time 10m")
+        if self.workers < 0:
+            raise UsageError(f"--workers is {self.workers}; it must be 1 or more (0 takes one for each core)")
+        if self.seed < 0:
+            raise UsageError(f"--seed is {self.seed}; it must be 0 or more")
+        workers = self.workers or min(8, len(os.sched_getaffinity(0)))
+        return replace(self, workers=workers)
+
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds(text: str) -> float:
+    """`90`, `90s`, `10m` or `1.5h` in seconds. Raises UsageError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not found:
+        raise UsageError(f"`{text}` is not a time", hint="Write it as 90s, 10m or 1.5h.")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def cache_folder() -> Path:
+    """Where data sets and worlds are kept: $EVOLVE_CACHE, $XDG_CACHE_HOME/evolve or ~/.cache/evolve."""
+    if chosen := os.environ.get("EVOLVE_CACHE"):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "evolve"

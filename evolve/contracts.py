@@ -1,0 +1,514 @@
+"""Every word that crosses a seam: the values that parts exchange and the Protocols they meet at.
+
+Knows nothing of git, files, processes, statistics or models. All values are frozen; the outcome of
+a candidate is a closed union; a failure has no score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tree = Mapping[str, str]
+"""The candidate's files: POSIX path relative to the tree's root -> text."""
+
+TunableValue = int | float | str
+
+Floats = NDArray[np.float64]
+
+
+class Persona(StrEnum):
+    """A proposer's speciality."""
+
+    OPTIMIZER = "optimizer"
+    ARCHITECTURE = "architecture"
+    REWARD = "reward"
+    KERNEL = "kernel"
+
+
+class Move(StrEnum):
+    """Why a proposal was made; each has a quota of its own."""
+
+    EXPLORE = "explore"
+    EXPLOIT = "exploit"
+    INNOVATE = "innovate"
+
+
+# --- what is tried ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observable:
+    """What a proposal says will move, and how. `present` asks only for a finite, non-zero value."""
+
+    name: str
+    direction: Literal["up", "down", "present"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A hypothesis and the change that tests it.
+
+    `files` holds the new text of every file that differs from the first parent's tree. Two parents
+    make a combination. `technique` names the card, or the move's own name (`tune`, `combine`).
+    """
+
+    parents: tuple[str, ...]
+    files: Tree
+    hypothesis: str
+    mechanism: str
+    observable: Observable | None
+    persona: Persona
+    move: Move
+    technique: str
+    proposer: str
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One version of the tree: one commit in the run's lineage. Number 0 is the seed."""
+
+    number: int
+    commit: str
+    parents: tuple[str, ...]
+    tree: Tree
+    fingerprint: str
+
+
+# --- what is measured ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a sandbox saw of one session from outside; nothing here was said by the candidate."""
+
+    sandbox: str
+    exit_reason: str
+    cpu_s: float
+    wall_s: float
+    peak_memory_bytes: int
+    stderr_tail: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One trained model on one split: one number per user for each metric.
+
+    `users` has shape (n,); every array of `metrics` has shape (n,) and is NaN for a user for whom
+    the metric is undefined. `observables` are the candidate's claims.
+    """
+
+    rung: str
+    seed: int
+    split: str
+    users: NDArray[np.int64]
+    metrics: Mapping[str, Floats]
+    observables: Mapping[str, float]
+    cpu_s: float
+
+    def mean(self, metric: str) -> float:
+        """The mean over the users for whom the metric is defined."""
+        return float(np.nanmean(self.metrics[metric]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the statistics say of a challenger against a reference on one metric.
+
+    `effect` is the mean over users and seeds of the paired difference, in the metric's own unit;
+    [`low`, `high`] is its interval at confidence 1 - `alpha`; `p` is the one-sided p-value of "not
+    better"; `users` is the number of users in the pairing.
+    """
+
+    decision: Literal["better", "worse", "undecided"]
+    metric: str
+    effect: float
+    low: float
+    high: float
+    p: float
+    alpha: float
+    users: int
+    seeds: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseFloor:
+    """How far two equal programs differ: the smallest effect that a space lets anybody see.
+
+    `seed_sd` is the standard deviation of the metric over training seeds; `minimum_effect` is the
+    effect below which no verdict is given. `score` and `short_score` are the seed candidate's means.
+    """
+
+    metric: str
+    score: float
+    short_score: float
+    seed_sd: float
+    paired_se: float
+    minimum_effect: float
+    seeds: int
+    cpu_s: float
+
+
+# --- what came of it -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """The candidate ran. `score` is its mean primary metric at `rung`; `gain` its effect against the
+    seed candidate at the same rung and seeds; `verdict` compares it with the reference it was judged
+    against (the champion when it was proposed)."""
+
+    rung: str
+    score: float
+    gain: float
+    standard_error: float
+    seeds: int
+    metrics: Mapping[str, float]
+    observables: Mapping[str, float]
+    verdict: Verdict | None
+    promising: bool
+    cpu_s: float
+    kind: Literal["scored"] = "scored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A gate refused the candidate before anything ran; it cost nothing."""
+
+    gate: str
+    reason: str
+    kind: Literal["rejected"] = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The candidate broke: it raised, exited, answered nonsense or exceeded a limit of memory or size."""
+
+    rung: str
+    reason: str
+    detail: str
+    cpu_s: float
+    kind: Literal["failed"] = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedOut:
+    """The candidate did not answer within the rung's limit and was killed."""
+
+    rung: str
+    reason: str
+    limit_s: float
+    cpu_s: float
+    kind: Literal["timed_out"] = "timed_out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cheated:
+    """The candidate was caught reaching for what it must not have."""
+
+    rung: str
+    reason: str
+    detail: str
+    cpu_s: float
+    kind: Literal["cheated"] = "cheated"
+
+
+Outcome = Scored | Rejected | Failed | TimedOut | Cheated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One finished row of the archive."""
+
+    candidate: Candidate
+    proposal: Proposal
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A candidate that is committed and not yet judged."""
+
+    candidate: Candidate
+    proposal: Proposal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What a proposer may see when it makes proposal number `number`.
+
+    `attempts` are the finished attempts, in order; `pending` are candidates proposed but not yet
+    judged; `seed` and `champion` are always there. `tried` says whether an equal tree was ever
+    proposed.
+    """
+
+    number: int
+    seed: Candidate
+    champion: Candidate
+    floor: NoiseFloor
+    attempts: Sequence[Attempt]
+    pending: Sequence[Waiting]
+    tried: Callable[[Tree], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalResult:
+    """The one look at the test labels: the champion after its final fit, the seed and the floors.
+
+    `rows` maps a name (`champion`, `champion in the run`, `seed`, `EASE`, ...) to its metrics' means;
+    `verdict` compares the champion's final fit with the seed's.
+    """
+
+    metric: str
+    rows: Mapping[str, Mapping[str, float]]
+    verdict: Verdict
+    cpu_s: float
+
+
+# --- search spaces ---------------------------------------------------------------------------
+
+Confirmation = Literal["held_out_split", "experiment", "fresh_remeasure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Kill limits of one sandboxed session; never a budget."""
+
+    memory_bytes: int = 3 << 30
+    cpu_s: int = 600
+    processes: int = 64
+    file_bytes: int = 256 << 20
+    open_files: int = 1024
+    start_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One fidelity of the funnel. `examples` is the training budget (examples seen since the start),
+    `limit_s` the kill limit for one answer, `seeds` how many training seeds it asks for."""
+
+    name: str
+    examples: int
+    limit_s: float
+    seeds: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One structural edit of a technique: what to do to `anchor` in `path`.
+
+    `replace` puts `code` in place of the top-level function, class, constant or `Class.method` named
+    by `anchor`; `before` and `after` insert `code` beside it; `import` adds import lines.
+    """
+
+    path: str
+    action: Literal["replace", "before", "after", "import"]
+    anchor: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Technique:
+    """A catalogue card: a named idea with its paper, where it applies and its edit."""
+
+    name: str
+    title: str
+    persona: Persona
+    paper: str
+    hypothesis: str
+    mechanism: str
+    observable: Observable | None
+    edits: tuple[Edit, ...]
+    requires: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+
+
+class SearchSpace(Protocol):
+    """What may change, from which seed, and what must still hold. Plain data plus one check."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def metric(self) -> str:
+        """The primary proxy metric; greater is better."""
+        ...
+
+    @property
+    def metrics(self) -> tuple[str, ...]: ...
+    @property
+    def seed(self) -> Tree: ...
+    @property
+    def editable(self) -> tuple[str, ...]: ...
+    @property
+    def harness(self) -> Tree:
+        """Files staged beside the candidate; `harness.py` is the entry."""
+        ...
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """In order: smoke, short, full, replicated."""
+        ...
+
+    @property
+    def final(self) -> Rung: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def confirmation(self) -> Confirmation: ...
+    @property
+    def confirmation_seeds(self) -> int: ...
+    @property
+    def floor_seeds(self) -> int: ...
+    @property
+    def techniques(self) -> tuple[Technique, ...]: ...
+    @property
+    def digest(self) -> str:
+        """sha256 over everything above: a run can be continued only with the space it began with."""
+        ...
+
+    def check(self, tree: Tree) -> str | None:
+        """Why the static gate refuses the tree, or None."""
+        ...
+
+
+# --- the sandbox -----------------------------------------------------------------------------
+
+
+class FaultKind(StrEnum):
+    """Why a session gave no frame; always the candidate's doing."""
+
+    TIMED_OUT = "timed_out"
+    EXITED = "exited"
+    OUT_OF_MEMORY = "out_of_memory"
+    PROTOCOL = "protocol"
+    RAISED = "raised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """The candidate's fault, as a value."""
+
+    kind: FaultKind
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is staged for one session: source files, and a folder of arrays to read."""
+
+    files: Tree
+    data: Path
+    config: Mapping[str, Any]
+    limits: Limits
+
+
+class Session(Protocol):
+    """One candidate in one sandbox, spoken to in frames. Every method may raise SandboxError (ours)."""
+
+    def train(self, examples: int, limit_s: float) -> Mapping[str, float] | Fault:
+        """Trains until `examples` have been seen in all; returns the claimed observables."""
+        ...
+
+    def predict(
+        self, queries: Mapping[str, NDArray[Any]], shape: tuple[int, ...], limit_s: float
+    ) -> NDArray[np.float32] | Fault:
+        """Answers unlabelled queries; the answer is finite float32 of exactly `shape`, or a Fault."""
+        ...
+
+    def close(self) -> Evidence:
+        """Kills everything that is left and says what was seen from outside; may be called twice."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Runs candidates under limits, and says whose fault a failure was."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def does_not_stop(self) -> str:
+        """In one line, what this sandbox does not stop; empty where it stops all that the threat model names."""
+        ...
+
+    @property
+    def for_model_answers(self) -> bool:
+        """Whether code written by a model may run in it."""
+        ...
+
+    def open(self, job: Job) -> AbstractContextManager[Session]:
+        """Starts a session; the context's end closes it. Raises SandboxError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# --- the two loops ---------------------------------------------------------------------------
+
+
+class Proposer(Protocol):
+    """Turns history into the next proposal."""
+
+    @property
+    def name(self) -> str: ...
+
+    def propose(self, history: History, seed: int) -> Proposal | None:
+        """The next proposal, or None when nothing is left to try. Depends on its arguments alone."""
+        ...
+
+
+class Evaluator(Protocol):
+    """Turns candidates into outcomes; holds labels and statistics. Results depend on its arguments alone."""
+
+    def measure_floor(self, seed: Candidate) -> NoiseFloor: ...
+
+    def resume_from(self, seed: Candidate, floor: NoiseFloor) -> None:
+        """Takes a floor that was measured before, in place of `measure_floor`."""
+        ...
+
+    def judge(self, candidate: Candidate, reference: Candidate, observable: Observable | None) -> Outcome:
+        """Runs the funnel. `reference` is the champion when the candidate was proposed."""
+        ...
+
+    def confirm(self, challenger: Candidate, champion: Candidate, alpha: float) -> Verdict:
+        """Compares on the split that the search never saw, under seeds it never used."""
+        ...
+
+    def final(self, champion: Candidate, seed: Candidate) -> FinalResult:
+        """One final fit of each, and the only look at the test labels."""
+        ...
+
+
+class Platform(Protocol):
+    """Where experiments run: the simulated world or a user's A/B service. Days are the platform's own."""
+
+    def launch(self, experiment: str, arms: Mapping[str, float]) -> None:
+        """Starts an experiment with each arm's share of traffic."""
+        ...
+
+    def observe(self, day: int) -> Mapping[str, Any]:
+        """What has been reported by the end of `day`, per experiment and arm."""
+        ...
+
+    def stop(self, experiment: str) -> None: ...
+
+
+class Clock(Protocol):
+    """Time as a parameter."""
+
+    def now(self) -> float:
+        """Seconds since the epoch; recorded beside what happened, never decided upon."""
+        ...

@@ -1,0 +1,64 @@
+"""Errors that are ours, the engine's or the machine's; a candidate's fault is never an exception.
+
+    EvolveError
+    ├── SetupError         something that the user must install or start
+    ├── UsageError         an argument or a file of the user's that can't be used
+    │   └── DataError      a data set that is missing or has the wrong columns
+    ├── RunError           a run folder that can't be opened or continued
+    │   └── JournalError   a journal whose hash chain is broken
+    ├── SandboxError       the sandbox itself failed (engine gone, disk full): retried, never blamed
+    └── BudgetExhausted    a limit that the user set was reached
+
+The command line turns an `EvolveError` into one message and exit code 2.
+"""
+
+from __future__ import annotations
+
+
+class EvolveError(Exception):
+    """What was expected, what was found, and what to do next.
+
+    Args:
+        message: one sentence: what was expected and what was found.
+        hint: what the user can do about it; empty where nothing can be done.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class SetupError(EvolveError):
+    """The machine lacks something that the command needs."""
+
+
+class UsageError(EvolveError):
+    """An argument or a file that the user gave can't be used."""
+
+
+class DataError(UsageError):
+    """A data set is missing, damaged, or has the wrong columns."""
+
+
+class RunError(EvolveError):
+    """A run folder can't be created, opened or continued."""
+
+
+class JournalError(RunError):
+    """The journal's hash chain is broken; `record` is the number of the first bad record."""
+
+    def __init__(self, message: str, *, record: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.record = record
+
+
+class SandboxError(EvolveError):
+    """The sandbox itself failed: the candidate is not to blame and is tried again."""
+
+
+class BudgetExhausted(EvolveError):
+    """A limit that the user set was reached."""

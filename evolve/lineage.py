@@ -1,0 +1,137 @@
+"""The git repository of everything that was tried: one bare repository a run, in plain git.
+
+`main` is the champion, `refs/evolve/candidates/<n>` every candidate, tags `champion/<k>` every
+promotion. Dates are the candidate's number, authors are fixed: one seed, one set of hashes. Knows
+nothing of scores but what it is given as notes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evolve.contracts import Tree
+from evolve.errors import RunError, SetupError
+
+if TYPE_CHECKING:
+    from git import Repo
+
+CANDIDATES = "refs/evolve/candidates"
+NOTES = "refs/notes/evolve/metrics"
+EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z: the date of candidate 0; candidate n is n seconds younger
+SIGNATURE = "evolve <evolve@localhost>"
+
+
+class Lineage:
+    """Writes and reads candidates as commits. Writing twice what is there already changes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            _create(path)
+        self._trees = lru_cache(maxsize=4096)(self._read_tree)
+
+    @property
+    def repository(self) -> Repo:
+        """The GitPython repository."""
+        import git
+
+        try:
+            return git.Repo(self.path)
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+            raise RunError(
+                f"{self.path} is not a git repository", hint="Start a new run, or restore the folder from a backup."
+            ) from error
+
+    def commit(self, number: int, tree: Tree, parents: Sequence[str], message: str) -> str:
+        """Commits the whole `tree` as candidate `number`; returns the commit's hash (40 hex digits)."""
+        stream = _commit_stream(f"{CANDIDATES}/{number}", EPOCH + number, tree, parents, message)
+        commit = self._fast_import(stream + b"get-mark :1\ndone\n").strip()
+        if not parents:
+            self._git("update-ref", "refs/heads/main", commit)
+        return commit
+
+    def tree(self, commit: str) -> Tree:
+        """The files of a candidate: path -> text."""
+        return self._trees(commit)
+
+    def _read_tree(self, commit: str) -> Tree:
+        listing = self._git("ls-tree", "-r", "-z", "--full-tree", commit)
+        entries = [entry.split("\t", 1) for entry in listing.split("\0") if entry]
+        return {path: self._git("cat-file", "blob", meta.split()[2]) for meta, path in entries}
+
+    def commit_of(self, number: int) -> str:
+        """The commit of candidate `number`. Raises RunError where there is none."""
+        commit = self._git("rev-parse", "--verify", "--quiet", f"{CANDIDATES}/{number}", check=False).strip()
+        if not commit:
+            raise RunError(
+                f"the lineage {self.path} has no candidate {number}", hint="See `evolve log` for the numbers."
+            )
+        return commit
+
+    def promote(self, commit: str, champion: int) -> None:
+        """Makes `commit` the champion: moves `main` and sets the tag `champion/<champion>`."""
+        self._git("update-ref", f"refs/tags/champion/{champion}", commit)
+        self._git("update-ref", "refs/heads/main", commit)
+
+    def diff(self, older: str, newer: str) -> str:
+        """The unified diff between two commits."""
+        return self._git("diff", "--no-color", "--no-ext-diff", older, newer)
+
+    def annotate(self, notes: Mapping[str, str]) -> None:
+        """Writes metrics as git notes (commit -> text), so that `git log --notes=evolve/metrics` shows them."""
+        if not notes:
+            return
+        head = f"commit {NOTES}\ncommitter {SIGNATURE} {EPOCH} +0000\ndata 7\nmetrics\n".encode()
+        body = b"".join(_data(f"N inline {commit}\n", text) for commit, text in sorted(notes.items()))
+        self._git("update-ref", "-d", NOTES)
+        self._fast_import(head + body + b"\ndone\n")
+
+    def _fast_import(self, stream: bytes) -> str:
+        return self._git("fast-import", "--quiet", "--done", "--force", stdin=stream)
+
+    def _git(self, *words: str, stdin: bytes | None = None, check: bool = True) -> str:
+        command = ["git", "--git-dir", str(self.path), *words]
+        ended = subprocess.run(command, input=stdin, capture_output=True, check=False)
+        if check and ended.returncode != 0:
+            raise RunError(
+                f"git {words[0]} failed in {self.path}: {ended.stderr.decode(errors='replace').strip()}",
+                hint="Check disk space and permissions, then run the same command with --resume.",
+            )
+        return ended.stdout.decode()
+
+
+def require_git() -> None:
+    """Raises SetupError where git is missing."""
+    if shutil.which("git") is None:
+        raise SetupError(
+            "git was not found on PATH", hint="Install it: apt-get install git (or your system's package)."
+        )
+
+
+def _create(path: Path) -> None:
+    require_git()
+    building = path.with_name(path.name + ".new")
+    shutil.rmtree(building, ignore_errors=True)
+    command = ["git", "init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(building)]
+    ended = subprocess.run(command, capture_output=True, check=False)
+    if ended.returncode != 0:
+        raise RunError(f"git init failed in {path.parent}: {ended.stderr.decode(errors='replace').strip()}")
+    building.rename(path)
+
+
+def _commit_stream(ref: str, date: int, tree: Tree, parents: Sequence[str], message: str) -> bytes:
+    lines = [f"commit {ref}\nmark :1\nauthor {SIGNATURE} {date} +0000\ncommitter {SIGNATURE} {date} +0000\n"]
+    head = _data("".join(lines), message)
+    links = "".join(f"{'merge' if i else 'from'} {parent}\n" for i, parent in enumerate(parents))
+    files = b"".join(_data(f"M 100644 inline {path}\n", tree[path]) for path in sorted(tree))
+    return head + links.encode() + b"deleteall\n" + files
+
+
+def _data(head: str, text: str) -> bytes:
+    payload = text.encode()
+    return f"{head}data {len(payload)}\n".encode() + payload + b"\n"

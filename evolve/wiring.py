@@ -1,0 +1,194 @@
+"""Where the parts meet: the only module that knows every folder. Makes no decision of its own."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evolve.archive import Archive
+from evolve.config import StartConfig
+from evolve.errors import RunError, SetupError, UsageError
+from evolve.journal import Journal, Record, read
+from evolve.lineage import Lineage, require_git
+from evolve.loop import Loop, Settings
+from evolve.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from evaluations.task import Task
+    from evolve.contracts import Sandbox, SearchSpace
+
+Report = Callable[[int, str], None]
+
+
+class WallClock:
+    """The real time."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run that can be driven: its folder, its loop and the sandbox it uses."""
+
+    folder: RunFolder
+    loop: Loop
+    space: SearchSpace
+    sandbox: Sandbox
+
+
+def load_task(space: str, dataset: str, world: str, cache: Path) -> Task:
+    """The labels and metrics of a space. Raises UsageError for a space that has none."""
+    if space == "video_ranking":
+        from evaluations.video_ranking import VideoRanking
+
+        return VideoRanking.make(family=world, cache=cache)
+    if space == "next_item":
+        from evaluations.next_item import NextItem
+
+        return NextItem.make(dataset=dataset or "ml-100k", cache=cache)
+    raise UsageError(f"the space `{space}` has no task", hint="`evolve spaces` lists those that can be run.")
+
+
+def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: str) -> dict[str, Any]:
+    """The first record of a journal: what the run is, and with which versions."""
+    return {
+        "space": space.name,
+        "space_digest": space.digest,
+        "task_digest": task.digest,
+        "dataset": config.dataset,
+        "world": config.world,
+        "seed": config.seed,
+        "workers": config.workers,
+        "budget": config.budget,
+        "sandbox": sandbox,
+        "proposer": "catalog",
+        "metric": space.metric,
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """What decides bits: interpreter, torch, numpy, machine."""
+    names = ("evolve-automl", "torch", "numpy", "scipy", "optuna", "libcst")
+    found = {name: metadata.version(name) for name in names if _installed(name)}
+    return {"python": platform.python_version(), "machine": platform.machine(), **found}
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def open_run(
+    config: StartConfig,
+    folder: RunFolder,
+    cache: Path,
+    *,
+    observer: Callable[[Record], None] = lambda record: None,
+    report: Report = lambda number, line: None,
+) -> Generator[Run]:
+    """Opens a new or an old run for writing and closes its sandbox at the end."""
+    from agents.catalog import CatalogProposer
+    from sandbox.choose import choose
+
+    from evaluations.judge import Judge
+    from evaluations.sessions import Sessions
+    from evaluations.store import Store
+    from search_spaces.space import load
+
+    require_git()
+    guard_layout()
+    with folder.held():
+        clock = WallClock()
+        journal = Journal(folder.journal, clock)
+        if journal.records:
+            config = resumed(config, journal.records[0])
+        space = load(config.space)
+        task = load_task(config.space, config.dataset, config.world, cache)
+        if journal.records:
+            require_same(journal.records[0], space, task)
+        box = choose(config.sandbox, workers=config.workers)
+        try:
+            sessions = Sessions(space, task, box, config.workers)
+            judge = Judge(space, task, sessions, Store(folder.measurements), config.seed, report)
+            loop = Loop(
+                settings=Settings(
+                    seed=config.seed, workers=config.workers, budget=config.budget, budget_s=config.budget_s
+                ),
+                started=started_body(config, space, task, box.name),
+                seed_tree=space.seed,
+                gate=space.check,
+                proposer=CatalogProposer(space),
+                evaluator=judge,
+                lineage=Lineage(folder.lineage),
+                journal=journal,
+                clock=clock,
+                observer=observer,
+            )
+            yield Run(folder=folder, loop=loop, space=space, sandbox=box)
+        finally:
+            box.close()
+            journal.close()
+
+
+def resumed(config: StartConfig, first: Record) -> StartConfig:
+    """The old run's settings under the new budgets: a resumed run keeps its space, seed and workers."""
+    body = first.body
+    return StartConfig(
+        space=body["space"],
+        budget=config.budget,
+        budget_s=config.budget_s,
+        seed=body["seed"],
+        workers=body["workers"],
+        sandbox=config.sandbox if config.sandbox != "auto" else body["sandbox"],
+        runs=config.runs,
+        dataset=body["dataset"],
+        world=body["world"],
+    )
+
+
+def require_same(first: Record, space: SearchSpace, task: Task) -> None:
+    """Raises RunError where the space or its data are not those that the run began with."""
+    for what, now in (("space_digest", space.digest), ("task_digest", task.digest)):
+        if first.body[what] != now:
+            raise RunError(
+                f"the run began with another {what.split('_')[0]} of `{space.name}` "
+                f"({first.body[what][:12]}, now {now[:12]})",
+                hint="Start a new run, or check out the version of evolve that began this one.",
+            )
+
+
+def read_archive(folder: RunFolder) -> Archive:
+    """The state of a run, for reading only; works while another process writes it."""
+    archive = Archive(Lineage(folder.lineage))
+    for record in read(folder.journal):
+        archive.apply(record)
+    if not archive.candidates:
+        raise RunError(f"the run {folder.path} has no whole record yet", hint="Start it again with --resume.")
+    return archive
+
+
+def guard_layout() -> None:
+    """Raises SetupError where another distribution's `agents` or `sandbox` shadows ours."""
+    import agents
+    import evolve
+
+    home = Path(evolve.__file__).resolve().parent.parent
+    found = Path(agents.__file__ or "").resolve().parent.parent
+    if found != home:
+        raise SetupError(
+            f"`agents` resolves to {found}, not to {home}",
+            hint="Another package (openai-agents?) shadows it: use a fresh environment (rm -r .venv; make start).",
+        )

@@ -1,0 +1,1 @@
+"""Runs one candidate under limits and says whose fault a failure was."""

@@ -1,0 +1,1 @@
+"""What may change, from which seed, and what must still hold."""
