@@ -1,0 +1,285 @@
+"""The conversation with one worker: requests go out, checked answers or a Fault come back.
+
+Shared by every sandbox. Knows frames and deadlines; does not know how the worker was started or how
+its tree is killed (a `Cell` does). A candidate's fault is a value here; only what happens before a
+byte of candidate code was read is an exception.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Literal, Protocol, TypeVar, assert_never, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evolve.contracts import Evidence, Fault, FaultKind, Job, Limits
+from evolve.errors import SandboxError
+from sandbox import frames
+from sandbox.frames import FrameError
+from sandbox.streams import NOISE_ALLOWED, Streams, printable
+
+LONGEST_OBSERVABLES = 16 << 10
+LONGEST_ERROR = 64 << 10
+LONGEST_READY = 4 << 10
+MOST_OBSERVABLES = 256
+LONGEST_JOB = 64 << 20
+GRACE_S = 2.0
+_LOOK_EVERY_S = 0.25
+
+Answer = TypeVar("Answer")
+Cause = Literal["killed", "exited", "out_of_memory", "cpu", "processes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a worker's tree came to its end, seen from outside."""
+
+    cause: Cause
+    reason: str
+    cpu_s: float
+    peak_memory_bytes: int
+
+
+class Cell(Protocol):
+    """One started worker and everything that descends from it, seen from outside."""
+
+    @property
+    def streams(self) -> Streams: ...
+
+    def look(self) -> None:
+        """Notes CPU seconds and memory so far, where they are lost once the worker is gone; cheap."""
+        ...
+
+    def end(self, grace_s: float) -> Ending:
+        """Waits `grace_s` for the worker to go by itself, then kills the whole tree and frees everything.
+
+        A second call returns the same ending. Raises SandboxError where the tree can't be killed.
+        """
+        ...
+
+
+class _TooLate(Exception):
+    """The deadline passed."""
+
+
+class _Gone(Exception):
+    """The answer stream ended."""
+
+
+class WorkerSession:
+    """One candidate in one worker. See `evolve.contracts.Session`; also its own context manager."""
+
+    def __init__(self, cell: Cell, *, sandbox: str, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cell = cell
+        self._sandbox = sandbox
+        self._limits = limits
+        self._clock = clock
+        self._began = clock()
+        self._fault: Fault | None = None
+        self._evidence: Evidence | None = None
+        self.versions: Mapping[str, str] = {}
+
+    def __enter__(self) -> WorkerSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def wait_until_ready(self) -> None:
+        """Waits for the worker's first frame. Raises SandboxError (no candidate code has run yet)."""
+        try:
+            payload = self._receive(0, {frames.READY: LONGEST_READY}, self._clock() + self._limits.start_s)
+            self.versions = {str(name): str(value) for name, value in frames.unpack_json(payload[1]).items()}
+        except (_TooLate, _Gone, FrameError) as error:
+            raise self._broken(f"expected a worker ready within {self._limits.start_s:g} s", error) from error
+
+    def give(self, job: Job, data: str) -> None:
+        """Sends the candidate's and the harness's files; `data` is the data folder as the worker sees it."""
+        payload = frames.pack_json({"files": dict(job.files), "config": dict(job.config), "data": data})
+        if len(payload) > LONGEST_JOB:
+            raise SandboxError(f"expected a job of at most {LONGEST_JOB} bytes, found {len(payload)}")
+        try:
+            self._send(frames.JOB, 0, [payload], self._clock() + self._limits.start_s)
+        except (_TooLate, _Gone) as error:
+            raise self._broken("expected the worker to take its job", error) from error
+
+    def train(self, examples: int, limit_s: float) -> Mapping[str, float] | Fault:
+        """See `Session.train`."""
+        request = frames.pack_json({"examples": examples})
+        answer = self._ask(frames.TRAIN, [request], frames.TRAINED, LONGEST_OBSERVABLES, limit_s, "train")
+        return answer if isinstance(answer, Fault) else self._checked(lambda: _observables(answer))
+
+    def predict(
+        self, queries: Mapping[str, NDArray[Any]], shape: tuple[int, ...], limit_s: float
+    ) -> NDArray[np.float32] | Fault:
+        """See `Session.predict`."""
+        request = frames.pack_arrays(queries)
+        longest = (1 << 20) + 16 * math.prod(shape)
+        answer = self._ask(frames.QUERY, request, frames.ANSWER, longest, limit_s, "predict")
+        return answer if isinstance(answer, Fault) else self._checked(lambda: _predictions(answer, shape))
+
+    def close(self) -> Evidence:
+        """See `Session.close`."""
+        if self._evidence is None:
+            ending = self._cell.end(0.0)
+            self._evidence = Evidence(
+                sandbox=self._sandbox,
+                exit_reason=ending.reason,
+                cpu_s=ending.cpu_s,
+                wall_s=self._clock() - self._began,
+                peak_memory_bytes=ending.peak_memory_bytes,
+                stderr_tail=self._cell.streams.noise.tail(),
+                versions=self.versions,
+            )
+        return self._evidence
+
+    # --- one request and its answer -------------------------------------------------------------
+
+    def _ask(
+        self, tag: bytes, parts: list[bytes | memoryview], answer_tag: bytes, longest: int, limit_s: float, verb: str
+    ) -> bytearray | Fault:
+        """Sends a request and waits for the answer; every failure ends the worker's tree."""
+        if self._fault is not None:
+            return self._fault
+        deadline = self._clock() + limit_s
+        ticket = secrets.randbits(64)
+        try:
+            self._refuse_early_bytes()
+            self._send(tag, ticket, parts, deadline)
+            found, payload = self._receive(ticket, {answer_tag: longest, frames.ERROR: LONGEST_ERROR}, deadline)
+            self._refuse_early_bytes()
+            if found == frames.ERROR:
+                return self._fail(_raised(payload))
+            return payload
+        except FrameError as error:
+            return self._fail(Fault(kind=FaultKind.PROTOCOL, reason=printable(str(error))))
+        except _TooLate:
+            return self._fail(Fault(kind=FaultKind.TIMED_OUT, reason=f"{verb} timed out after {limit_s:g} s"))
+        except _Gone:
+            return self._fail(self._exited(verb))
+
+    def _checked(self, read: Callable[[], Answer]) -> Answer | Fault:
+        try:
+            return read()
+        except FrameError as error:
+            return self._fail(Fault(kind=FaultKind.PROTOCOL, reason=printable(str(error))))
+
+    def _fail(self, fault: Fault) -> Fault:
+        """Kills the tree and remembers the fault: all later calls give the same one."""
+        evidence = self.close()
+        self._fault = fault if fault.detail else replace(fault, detail=evidence.stderr_tail[-8000:])
+        return self._fault
+
+    def _exited(self, verb: str) -> Fault:
+        ending = self._cell.end(GRACE_S)
+        match ending.cause:
+            case "out_of_memory":
+                return Fault(kind=FaultKind.OUT_OF_MEMORY, reason=f"{ending.reason} in {verb}")
+            case "cpu":
+                return Fault(kind=FaultKind.TIMED_OUT, reason=f"{ending.reason} in {verb}")
+            case "exited" | "processes":
+                return Fault(kind=FaultKind.EXITED, reason=f"{ending.reason} in {verb}")
+            case "killed":
+                return Fault(kind=FaultKind.PROTOCOL, reason=f"closed its answer stream in {verb}")
+            case never:
+                assert_never(never)
+
+    # --- bytes ----------------------------------------------------------------------------------
+
+    def _refuse_early_bytes(self) -> None:
+        self._cell.streams.pump(0.0)
+        if self._cell.streams.answers:
+            raise FrameError("unexpected frame: bytes that answer no request")
+
+    def _send(self, tag: bytes, ticket: int, parts: list[bytes | memoryview], deadline: float) -> None:
+        for part in (frames.pack_header(tag, frames.size_of(parts), ticket), *parts):
+            rest = memoryview(part)
+            while rest:
+                rest = rest[self._pump(deadline, rest) :]
+
+    def _receive(self, ticket: int, longest: Mapping[bytes, int], deadline: float) -> tuple[bytes, bytearray]:
+        raw = self._take(frames.HEADER.size, deadline)
+        header = frames.unpack_header(bytes(raw), ticket=ticket, longest=longest)
+        return header.tag, self._take(header.length, deadline)
+
+    def _take(self, size: int, deadline: float) -> bytearray:
+        waiting = self._cell.streams.answers
+        while len(waiting) < size:
+            self._pump(deadline, None)
+        taken = waiting[:size]
+        del waiting[:size]
+        return taken
+
+    def _pump(self, deadline: float, outgoing: memoryview | None) -> int:
+        """Moves bytes once. Raises _TooLate, _Gone, or FrameError on a flood of prints."""
+        streams = self._cell.streams
+        left = deadline - self._clock()
+        if left <= 0:
+            raise _TooLate
+        waiting = len(streams.answers)
+        sent = streams.pump(min(left, _LOOK_EVERY_S), outgoing)
+        self._cell.look()
+        if streams.noise.flooded:
+            raise FrameError(f"printed more than {NOISE_ALLOWED >> 20} MiB")
+        if streams.ended and len(streams.answers) == waiting:
+            raise _Gone
+        return sent
+
+    def _broken(self, expected: str, error: Exception) -> SandboxError:
+        """Nothing of the candidate's has run: the machine or the engine is at fault."""
+        ending = self._cell.end(GRACE_S if isinstance(error, _Gone) else 0.0)
+        noise = self._cell.streams.noise.tail().strip()[-2000:]
+        found = noise or str(error) or ending.reason
+        return SandboxError(
+            f"{expected}, found: {ending.reason}: {found}",
+            hint="Run `evolve doctor`: it tests the sandbox, the free memory and the disk.",
+        )
+
+
+def _raised(payload: bytearray) -> Fault:
+    content = frames.unpack_json(payload)
+    reason = printable(str(content.get("reason", ""))).replace("\n", " ")[:400]
+    detail = printable(str(content.get("detail", "")))[-8192:]
+    if content.get("memory") is True:
+        return Fault(kind=FaultKind.OUT_OF_MEMORY, reason=f"out of memory: {reason}", detail=detail)
+    return Fault(kind=FaultKind.RAISED, reason=f"raised {reason}", detail=detail)
+
+
+def _observables(payload: bytearray) -> Mapping[str, float]:
+    claims = frames.unpack_json(payload)
+    if len(claims) > MOST_OBSERVABLES:
+        raise FrameError(f"expected at most {MOST_OBSERVABLES} observables, found {len(claims)}")
+    for name, value in claims.items():
+        if not (name.isprintable() and 0 < len(name) <= 100):
+            raise FrameError(f"expected a short printable name for an observable, found {ascii(name)[:100]}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+            raise FrameError(f"expected a finite number for observable '{name}', found {ascii(value)[:40]}")
+    return {name: float(cast("float", value)) for name, value in claims.items()}
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _predictions(payload: bytearray, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    arrays = frames.unpack_arrays(payload)
+    if set(arrays) != {"answer"}:
+        raise FrameError("expected one array named 'answer'")
+    answer = arrays["answer"]
+    if answer.shape != shape or answer.dtype != np.float32:
+        raise FrameError(f"wrong shape: expected {shape} float32, found {answer.shape} {answer.dtype}")
+    bad = answer.size - int(np.count_nonzero(np.isfinite(answer)))
+    if bad:
+        raise FrameError(f"non-finite answers: {bad} of {answer.size} are NaN or infinite")
+    return answer

@@ -1,0 +1,214 @@
+"""Cargo: the process in which one candidate runs. Knows no label, no metric and no limit.
+
+Started as `python -s -P -B -u worker.py OPTIONS` (OPTIONS is JSON: `warm_torch`, `seccomp`). It moves
+the request and answer streams to private descriptors, warms up, says that it is ready, and only then
+reads the candidate's files. A candidate shares this process, so whatever is written here may be
+forged: the host believes nothing but the arrays' own bytes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import platform
+import struct
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+LONGEST_REQUEST = 1 << 30
+ERROR_TAIL = 8000
+PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
+
+# System calls that the engine's default profile may let through, and that no trainer needs (x86-64).
+DENIED_CALLS = {
+    "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "pidfd_open": 434, "pidfd_getfd": 438,
+    "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "unshare": 272, "setns": 308,
+    "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "mknod": 133, "mknodat": 259, "bpf": 321,
+    "perf_event_open": 298, "userfaultfd": 323, "add_key": 248, "request_key": 249, "keyctl": 250,
+    "process_madvise": 440, "open_by_handle_at": 304, "kexec_load": 246, "init_module": 175, "finit_module": 313,
+    "fsopen": 430, "fsmount": 432, "move_mount": 429, "open_tree": 428, "memfd_secret": 447,
+}  # fmt: skip
+SOCKET_CALL, UNIX_FAMILY = 41, 1
+
+
+class Streams:
+    """Frames over two descriptors that only this object knows by number."""
+
+    def __init__(self, frames: Any) -> None:
+        self._frames = frames
+        self._requests = os.dup(0)
+        self._answers = os.dup(1)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.dup2(2, 1)
+        os.close(nothing)
+
+    def read(self) -> tuple[bytes, int, bytearray]:
+        """The next request: tag, ticket and payload. The end of the stream ends the process."""
+        tag, length, ticket = self._frames.HEADER.unpack(self._read_exactly(self._frames.HEADER.size))
+        if length > LONGEST_REQUEST:
+            raise RuntimeError(f"request of {length} bytes")
+        return tag, ticket, self._read_exactly(length)
+
+    def write(self, tag: bytes, ticket: int, parts: list[bytes | memoryview]) -> None:
+        """Sends one frame whole."""
+        header = self._frames.pack_header(tag, self._frames.size_of(parts), ticket)
+        for part in (header, *parts):
+            rest = memoryview(part)
+            while rest:
+                rest = rest[os.write(self._answers, rest) :]
+
+    def _read_exactly(self, size: int) -> bytearray:
+        taken = bytearray(size)
+        rest = memoryview(taken)
+        while rest:
+            count = os.readv(self._requests, [rest])
+            if count == 0:
+                os._exit(0)  # the host is gone, nothing is left to do
+            rest = rest[count:]
+        return taken
+
+
+def import_frames() -> Any:
+    """The codec that lies beside this file; no trace of it stays on the candidate's import path."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    import frames
+
+    sys.path.pop(0)
+    del sys.modules["frames"]
+    return frames
+
+
+def warm_up(with_torch: bool) -> dict[str, str]:
+    """Imports what every candidate needs, and builds one optimizer: its imports cost as much as torch's."""
+    import numpy
+
+    versions = {"python": platform.python_version(), "numpy": str(numpy.__version__)}
+    if with_torch:
+        import torch
+
+        torch.set_num_threads(1)
+        torch.optim.Adagrad(torch.nn.Linear(1, 1).parameters(), lr=0.1)
+        versions["torch"] = str(torch.__version__)
+    return versions
+
+
+def install_seccomp_filter() -> None:
+    """Denies the calls above and every socket but AF_UNIX, for this process and all its descendants.
+
+    Stacked upon the engine's own filter, so it can only take away. Raises OSError where the kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    code = _filter_program()
+    text = ctypes.create_string_buffer(code)
+
+    class Program(ctypes.Structure):
+        _fields_ = [("count", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
+
+    program = Program(len(code) // 8, ctypes.addressof(text))
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(
+        PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0
+    ):
+        raise OSError(ctypes.get_errno(), "the kernel refuses a seccomp filter")
+
+
+def _filter_program() -> bytes:
+    """Classic BPF over seccomp_data: call number at 0, architecture at 4, first argument at 16."""
+    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06
+    refuse, allow, kill = 0x00050001, 0x7FFF0000, 0x80000000
+
+    def step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+        return struct.pack("<HBBI", code, if_true, if_false, value)
+
+    steps = [step(load, 4), step(equal, 0xC000003E, 1, 0), step(give, kill)]
+    steps += [step(load, 0), step(at_least, 0x40000000, 0, 1), step(give, refuse)]  # no x32 calls
+    for number in sorted(DENIED_CALLS.values()):
+        steps += [step(equal, number, 0, 1), step(give, refuse)]
+    steps += [step(equal, SOCKET_CALL, 0, 3), step(load, 16), step(equal, UNIX_FAMILY, 1, 0), step(give, refuse)]
+    return b"".join([*steps, step(give, allow)])
+
+
+def stage(files: dict[str, str]) -> Path:
+    """Writes the candidate and its harness into one folder, which becomes the first place to import from."""
+    folder = Path("job").resolve()
+    for name, text in files.items():
+        path = (folder / name).resolve()
+        if folder not in path.parents:
+            raise ValueError(f"file outside the tree: {name}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    return folder
+
+
+def begin(files: dict[str, str], data: str, config: dict[str, Any]) -> Any:
+    """Stages the job and starts its harness: candidate code runs from here on."""
+    stage(files)
+    import harness  # pyright: ignore[reportMissingImports]
+
+    return harness.start(data=Path(data), config=config)
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """An exception as an error frame's content."""
+    lines = traceback.format_exception_only(type(error), error)[-1].strip().splitlines() or [type(error).__name__]
+    tail = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-ERROR_TAIL:]
+    exhausted = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+    return {"reason": lines[0][:400], "detail": tail, "memory": exhausted}
+
+
+def train(runner: Any, frames: Any, payload: bytearray) -> list[bytes | memoryview]:
+    """Trains on; answers with the observables that the candidate claims."""
+    claims = runner.train(int(json.loads(payload)["examples"])) or {}
+    return [json.dumps({str(name): float(value) for name, value in claims.items()}).encode()]
+
+
+def predict(runner: Any, frames: Any, payload: bytearray) -> list[bytes | memoryview]:
+    """Answers queries with one raw array."""
+    import numpy
+
+    answer = numpy.asarray(runner.predict(frames.unpack_arrays(payload)))
+    return frames.pack_arrays({"answer": answer})
+
+
+def converse(streams: Streams, frames: Any) -> None:
+    """Reads the job, then answers requests until one fails or the stream ends."""
+    _, _, payload = streams.read()
+    job = json.loads(payload)
+    answers: dict[bytes, tuple[bytes, Callable[..., Any]]] = {
+        frames.TRAIN: (frames.TRAINED, train),
+        frames.QUERY: (frames.ANSWER, predict),
+    }
+    runner: Any = None
+    while True:
+        tag, ticket, payload = streams.read()
+        answer_tag, respond = answers[tag]
+        try:
+            if runner is None:
+                runner = begin(job["files"], job["data"], job["config"])
+            parts = respond(runner, frames, payload)
+        except BaseException as error:  # the one boundary between candidate and host: whatever it raises is its own fault
+            streams.write(frames.ERROR, ticket, [json.dumps(describe(error)).encode()])
+            return
+        streams.write(answer_tag, ticket, parts)
+
+
+def main() -> None:
+    """Warms up, locks the door, says ready, converses."""
+    options = json.loads(sys.argv[1])
+    frames = import_frames()
+    streams = Streams(frames)
+    versions = warm_up(options["warm_torch"])
+    if options["seccomp"]:
+        install_seccomp_filter()
+        versions["seccomp"] = "on"
+    streams.write(frames.READY, 0, [frames.pack_json(versions)])
+    converse(streams, frames)
+
+
+if __name__ == "__main__":
+    main()
