@@ -29,7 +29,9 @@ def fetch(name: str, cache: Path = DEFAULT_CACHE, *, report: Callable[[str], Non
     """Downloads a data set into the cache, unless it is there already, and gives it.
 
     MovieLens-100K holds 943 users, 1682 items and 100,000 events. 76 % of its events share their second
-    with another event of the same user: the order is (second, item id), fixed here.
+    with another event of the same user; these keep the order of the official file's rows, which is arbitrary but
+    fixed, and is what published figures use. (Ordering them by item id would make the last event the rarest
+    film of its second and move EASE's NDCG@10 from .074 to .041.)
 
     Args:
         name: one of FETCHABLE.

@@ -32,7 +32,8 @@ def read_interactions(name: str, path: Path, *, user: str | None, item: str | No
         path: a `.csv`, `.tsv`, `.inter` (tab-separated, headers such as `user_id:token`) or `.parquet` file.
         user: the column of user ids, where its name is none of the usual ones.
         item: likewise for items.
-        time: the column to order events by: seconds, dates, or a running number called `order`.
+        time: the column to order events by: seconds, dates, or a running number called `order`; rows with equal
+            values keep the order of the file.
     """
     table = _table(path)
     chosen = {"user": user, "item": item, "time": time}

@@ -56,13 +56,12 @@ def interactions(name: str, users: NDArray[Any], items: NDArray[Any], moments: N
         name: what the data set is called.
         users: original user ids, shape (events,), integers or strings.
         items: original item ids, likewise.
-        moments: integers to order a user's events by. Equal moments are ordered by item id, so that the
-            order never depends on the order of a file's rows.
+        moments: integers to order a user's events by; equal moments keep the order of the rows.
         timed: whether the moments are seconds since the epoch.
     """
     user_ids, user_numbers = np.unique(users, return_inverse=True)
     item_ids, item_numbers = np.unique(items, return_inverse=True)
-    ranks = np.lexsort((item_numbers, moments, user_numbers))
+    ranks = np.lexsort((moments, user_numbers))
     sorted_users = user_numbers[ranks].astype(np.int32)
     sorted_items = item_numbers[ranks].astype(np.int32)
     times = moments[ranks].astype(np.int64) if timed else None
@@ -111,7 +110,8 @@ def save(kept: Interactions, cache: Path, licence: str) -> Path:
     times = np.zeros(0, np.int64) if kept.times is None else kept.times
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part", delete=False) as part:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
+            part = Path(scratch) / path.name
             np.savez_compressed(
                 part,
                 users=kept.users,
@@ -122,7 +122,7 @@ def save(kept: Interactions, cache: Path, licence: str) -> Path:
                 licence=np.array(licence),
                 counts=np.array([kept.user_count, kept.item_count], np.int64),
             )
-        os.replace(part.name, path)
+            os.replace(part, path)
     except OSError as error:
         raise DataError(
             f"data set {kept.name!r} should be kept in {folder}, but it can't be written: {error}",
