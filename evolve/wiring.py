@@ -48,12 +48,18 @@ def load_task(space: str, dataset: str, world: str, cache: Path) -> Task:
     """The labels and metrics of a space. Raises UsageError for a space that has none."""
     if space == "video_ranking":
         from evaluations.video_ranking import VideoRanking
+        from evaluations.world import Family, WorldConfig
 
-        return VideoRanking.make(family=world, cache=cache)
+        if world not in {family.value for family in Family}:
+            raise UsageError(
+                f"there is no world of the family `{world}`", hint=f"Families: {', '.join(family for family in Family)}."
+            )
+        return VideoRanking(cache / "worlds", WorldConfig(family=Family(world)))
     if space == "next_item":
+        from evaluations.datasets_store import load
         from evaluations.next_item import NextItem
 
-        return NextItem.make(dataset=dataset or "ml-100k", cache=cache)
+        return NextItem(load(dataset or "ml-100k", cache / "data"), cache / "next_item")
     raise UsageError(f"the space `{space}` has no task", hint="`evolve spaces` lists those that can be run.")
 
 

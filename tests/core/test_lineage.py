@@ -1,0 +1,78 @@
+"""The lineage: plain git, the same hashes for the same steps."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from evolve.errors import RunError
+from evolve.lineage import Lineage
+
+TREE = {"model.py": "WIDTH = 1\n", "deep/loss.py": "# naïve — ünïcode\n"}
+
+
+def git(lineage: Lineage, *words: str) -> str:
+    command = ["git", "--git-dir", str(lineage.path), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_tree_reads_back_as_it_was_committed(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    assert lineage.tree(lineage.commit(0, TREE, (), "seed")) == TREE
+
+
+def test_the_same_steps_give_the_same_hashes_in_another_folder(tmp_path):
+    def play(name: str) -> str:
+        lineage = Lineage(tmp_path / name)
+        first = lineage.commit(0, TREE, (), "seed")
+        return lineage.commit(1, {**TREE, "model.py": "WIDTH = 2\n"}, (first,), "wider")
+
+    assert play("a.git") == play("b.git")
+
+
+def test_committing_twice_changes_nothing(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    assert lineage.commit(0, TREE, (), "seed") == lineage.commit(0, TREE, (), "seed")
+
+
+def test_a_combination_of_two_parents_is_a_merge_commit(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    first = lineage.commit(0, TREE, (), "seed")
+    second = lineage.commit(1, {**TREE, "model.py": "WIDTH = 2\n"}, (first,), "wider")
+    merged = lineage.commit(2, TREE, (first, second), "both")
+    assert git(lineage, "log", "-1", "--format=%P", merged).split() == [first, second]
+
+
+def test_a_file_that_a_candidate_drops_is_gone_from_its_commit(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    first = lineage.commit(0, TREE, (), "seed")
+    assert lineage.tree(lineage.commit(1, {"model.py": "x = 1\n"}, (first,), "less")) == {"model.py": "x = 1\n"}
+
+
+def test_a_promotion_moves_main_and_sets_a_tag(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    first = lineage.commit(0, TREE, (), "seed")
+    second = lineage.commit(1, {"model.py": "x = 1\n"}, (first,), "less")
+    assert git(lineage, "rev-parse", "main").strip() == first
+    lineage.promote(second, 1)
+    assert git(lineage, "rev-parse", "main", "champion/1").split() == [second, second]
+
+
+def test_metrics_stand_in_the_log_as_notes(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    commit = lineage.commit(0, TREE, (), "seed")
+    lineage.annotate({commit: "scored 0.5"})
+    assert "scored 0.5" in git(lineage, "log", "--notes=evolve/metrics", "-1", "main")
+
+
+def test_the_repository_is_sound_for_git(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    commit = lineage.commit(0, TREE, (), "seed")
+    lineage.commit(1, {"model.py": "x = 1\n"}, (commit,), "less")
+    git(lineage, "fsck", "--strict")
+
+
+def test_a_candidate_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(RunError, match="no candidate 7"):
+        Lineage(tmp_path / "l.git").commit_of(7)
