@@ -43,11 +43,10 @@ class Log:
     padding: int
 
 
-def gaps_of(times: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """log(1 + seconds since the event before), float32; 0 where `first` marks the first event of a history."""
+def gaps_of(times: np.ndarray) -> np.ndarray:
+    """log(1 + seconds since the event before), float32; 0 for the first of each row."""
     gaps = np.zeros(times.shape, np.float32)
     gaps[..., 1:] = np.log1p(np.maximum(np.diff(times.astype(np.float64), axis=-1), 0.0))
-    gaps[first] = 0.0
     return gaps
 
 
@@ -114,8 +113,7 @@ class Runner:
         columns = np.arange(kept.max())
         events = np.minimum((lengths - kept)[:, None] + columns, queries["items"].shape[1] - 1)
         real = columns < kept[:, None]
-        first = np.arange(queries["items"].shape[1]) == np.zeros_like(lengths)[:, None]
-        gaps = np.take_along_axis(gaps_of(queries["times"], first), events, axis=1)
+        gaps = np.take_along_axis(gaps_of(queries["times"]), events, axis=1)
         items = np.take_along_axis(queries["items"], events, axis=1)
         return np.where(real, items, self.log.padding), np.where(real, gaps, 0.0).astype(np.float32), kept
 
@@ -127,16 +125,13 @@ class Runner:
             "final_loss": float(np.mean(self.losses[-late:])),
             "gradient_norm": float(np.mean(self.gradient_norms[-max(1, late // WATCHED_EVERY) :])),
             "late_update_norm": float(np.mean(self.update_norms[-max(1, late // WATCHED_EVERY) :])),
-            "embedding_norm": float(self.model.table.output().detach().norm(dim=1).mean()),
             "score_entropy": float(-(chances * (chances + 1e-12).log()).sum(dim=1).mean()),
             "score_spread": float(scores.std(dim=1).mean()),
             "tail_share": self.tail_share(scores),
             "lr_last": float(self.optimizer.param_groups[0]["lr"]),
             "steps": float(self.steps),
         }
-        if hasattr(self.model, "observables"):
-            seen.update({str(name): float(value) for name, value in self.model.observables().items()})
-        return seen
+        return seen | claims([*self.model.modules(), self.averager])
 
     def probes(self) -> dict[str, np.ndarray]:
         """Queries from the training log itself: whole histories of the first users, their last events."""
@@ -157,6 +152,16 @@ class Runner:
         return float(tail[scores.topk(LIST_LENGTH, dim=1).indices].float().mean())
 
 
+def claims(parts: list) -> dict[str, float]:
+    """What the candidate's own parts report: the mean over the parts that report a name."""
+    found = {}
+    for part in parts:
+        if hasattr(part, "observables"):
+            for name, value in part.observables().items():
+                found.setdefault(str(name), []).append(float(value))
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
 def norm(tensors) -> float:
     """The Euclidean norm of all tensors as one vector."""
     return math.sqrt(sum(float(tensor.pow(2).sum()) for tensor in tensors))
@@ -168,10 +173,10 @@ def load(data: Path) -> tuple[Log, Catalogue]:
     times = np.load(data / "times.npy", mmap_mode="r")
     offsets = np.array(np.load(data / "offsets.npy"))
     item_count, user_count = (int(count) for count in np.load(data / "catalogue.npy"))
-    first = np.zeros(len(items), bool)
-    first[offsets[:-1][offsets[:-1] < len(items)]] = True
+    gaps = gaps_of(times)
+    gaps[offsets[:-1][offsets[:-1] < len(items)]] = 0.0
     counts = torch.from_numpy(np.bincount(items, minlength=item_count)).float()
-    log = Log(items=items, gaps=gaps_of(times, first), offsets=offsets, padding=item_count)
+    log = Log(items=items, gaps=gaps, offsets=offsets, padding=item_count)
     return log, Catalogue(items=item_count, users=user_count, counts=counts, log=items, offsets=offsets)
 
 

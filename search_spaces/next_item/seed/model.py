@@ -28,6 +28,10 @@ class ItemTable(nn.Module):
         """The vectors to score against, (I, D)."""
         return self.vectors.weight[:-1]
 
+    def observables(self) -> dict[str, float]:
+        """The mean length of the items' vectors."""
+        return {"embedding_norm": float(self.output().detach().norm(dim=1).mean())}
+
 
 class Positions(nn.Module):
     """What a place in the sequence adds to an item's vector. Here: nothing."""
@@ -90,19 +94,22 @@ class Head(nn.Module):
         return x
 
 
+def dot(states: Tensor, vectors: Tensor) -> Tensor:
+    """States (N, D) with vectors (K, D) for all of them, or (N, K, D) for each -> (N, K)."""
+    if vectors.dim() == 2:
+        return states @ vectors.T
+    return (vectors @ states[:, :, None]).squeeze(-1)
+
+
 class Scorer(nn.Module):
     """How a state meets an item's vector. Here: the dot product."""
 
     def __init__(self, catalogue):
         super().__init__()
 
-    def all(self, states: Tensor, vectors: Tensor) -> Tensor:
-        """States (N, D) against all items (I, D) -> (N, I)."""
-        return states @ vectors.T
-
-    def some(self, states: Tensor, vectors: Tensor, items: Tensor) -> Tensor:
-        """States (N, D) against chosen items (N, K) -> (N, K)."""
-        return (states[:, None, :] * vectors[items]).sum(dim=-1)
+    def forward(self, states: Tensor, vectors: Tensor, items: Tensor) -> Tensor:
+        """States (N, D) and items (K,) or (N, K) with their vectors -> (N, K)."""
+        return dot(states, vectors)
 
 
 class Model(nn.Module):
@@ -119,6 +126,7 @@ class Model(nn.Module):
         self.layers = nn.ModuleList(Layer(inner) for _ in range(LAYERS) for inner in block())
         self.head = Head()
         self.scorer = Scorer(catalogue)
+        self.notes = {}
 
     def forward(self, items: Tensor, gaps: Tensor) -> Tensor:
         """Items (B, L) and gaps (B, L) -> states (B, L, D), each from the positions up to it."""
@@ -130,11 +138,15 @@ class Model(nn.Module):
 
     def scores(self, states: Tensor) -> Tensor:
         """States (N, D) -> a score for every item, (N, I)."""
-        return self.scorer.all(states, self.table.output())
+        return self.scorer(states, self.table.output(), torch.arange(self.catalogue.items))
 
     def scores_of(self, states: Tensor, items: Tensor) -> Tensor:
-        """States (N, D) and items (N, K) -> (N, K)."""
-        return self.scorer.some(states, self.table.output(), items)
+        """States (N, D) and items, (K,) for all of them or (N, K) for each -> (N, K)."""
+        return self.scorer(states, self.table.output()[items], items)
+
+    def observables(self) -> dict[str, float]:
+        """What other files noted of the training; every module may have a method of this name."""
+        return self.notes
 
 
 def build_model(catalogue, window: int) -> nn.Module:
