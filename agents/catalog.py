@@ -145,7 +145,7 @@ class _Turn:
     def _applied(self, parent: Parent, technique: Technique, move: Move) -> Draft:
         if (technique.name, (parent.candidate.commit,)) in self.experience.used:
             return
-        tree = _changed(parent.candidate.tree, technique)
+        tree = self._changed(parent, parent.candidate.tree, technique)
         if tree is not None and self._is_new(tree):
             yield self._proposal(
                 (parent,),
@@ -170,8 +170,8 @@ class _Turn:
         for parent in self.parents:
             for first, second in pairs:
                 one, two = paid[first], paid[second]
-                below = _changed(parent.candidate.tree, one)
-                tree = None if below is None else _changed(below, two)
+                below = self._changed(parent, parent.candidate.tree, one)
+                tree = None if below is None else self._changed(parent, below, two)
                 if tree is not None and self._is_new(tree):
                     yield self._proposal(
                         (parent,),
@@ -248,6 +248,14 @@ class _Turn:
         commits = parent.candidate.parents[:1]
         return tunables.find(self.experience.candidates[commits[0]].tree).values if commits else {}
 
+    def _changed(self, parent: Parent, tree: Tree, technique: Technique) -> Tree | None:
+        """The tree after the technique; None where it does not fit, or was used before on the way to the parent and
+        would do no more now than reset tuned values."""
+        changed = edits.apply(tree, technique)
+        if changed is None or tunables.structure(changed) != tunables.structure(tree):
+            return changed
+        return None if self.experience.descends_from(parent.candidate, technique.name) else changed
+
     def _is_new(self, tree: Tree) -> bool:
         return not self.history.tried(tree) and self.space.check(tree) is None
 
@@ -275,14 +283,6 @@ class _Turn:
             technique=technique,
             proposer=self.name,
         )
-
-
-def _changed(tree: Tree, technique: Technique) -> Tree | None:
-    """The tree after the technique; None where it does not fit, or would do no more than reset tuned values."""
-    changed = edits.apply(tree, technique)
-    if changed is None or tunables.structure(changed) == tunables.structure(tree):
-        return None
-    return changed
 
 
 def _moved(live: Sequence[tunables.Tunable], values: Values) -> list[tunables.Tunable]:

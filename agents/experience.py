@@ -51,6 +51,8 @@ class Experience:
     moves: Counter[Move]
     candidates: Mapping[str, Candidate]
     """Commit -> candidate."""
+    techniques: Mapping[str, str]
+    """Commit -> the technique that made it."""
 
     def arm(self, technique: str) -> Arm:
         """What the bandit needs to know of a technique."""
@@ -66,6 +68,10 @@ class Experience:
                 found[one.commit] = one
                 queue += [self.candidates[commit] for commit in one.parents if commit in self.candidates]
         return found
+
+    def descends_from(self, candidate: Candidate, technique: str) -> bool:
+        """Whether the technique was used on the way from the seed to the candidate."""
+        return any(technique in self.techniques.get(commit, "").split("+") for commit in self.ancestors(candidate))
 
     def common_ancestor(self, one: Candidate, other: Candidate) -> Candidate | None:
         """The youngest candidate that both descend from; one of the two where it is the other's ancestor."""
@@ -87,6 +93,7 @@ def read(history: History, rungs: Sequence[str]) -> Experience:
         waiting_parents=Counter(commit for p in waiting for commit in p.parents),
         moves=Counter(p.move for p in proposals),
         candidates={candidate.commit: candidate for candidate in known},
+        techniques={row.candidate.commit: row.proposal.technique for row in (*history.attempts, *history.pending)},
     )
 
 

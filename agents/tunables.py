@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -125,8 +126,12 @@ def _with_values(path: str, text: str, values: Mapping[str, TunableValue]) -> st
     for site in reversed(_sites(text)[0]):
         key = f"{path}::{site.name}"
         if key in values and site.domain.admits(values[key]) and values[key] != site.value:
-            text = text[: site.start] + repr(values[key]) + text[site.end :]
+            text = text[: site.start] + _literal_of(values[key]) + text[site.end :]
     return text
+
+
+def _literal_of(value: TunableValue) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 @lru_cache(maxsize=4096)

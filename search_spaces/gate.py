@@ -146,6 +146,8 @@ def _import(node: ast.Import | ast.ImportFrom, own: frozenset[str]) -> str | Non
     else:
         names = [f"{node.module}.{alias.name}" for alias in node.names]
     for name in names:
+        if name.endswith(".*"):
+            return f"`{name}`: names are imported one by one"
         root = name.split(".")[0]
         if root not in ALLOWED_IMPORTS and root not in own:
             return f"`{root}` may not be imported; allowed: {', '.join(sorted(ALLOWED_IMPORTS | own))}"
