@@ -26,7 +26,9 @@ MAX_ARRAYS = 64
 _COUNT = struct.Struct("<H")
 _ARRAY = struct.Struct("<BBB")  # length of the name, dtype code, number of dimensions
 _DIMENSION = struct.Struct("<I")
-_DTYPES = tuple(np.dtype(name) for name in ("<f4", "<f8", "<i8", "<i4", "<i2", "|i1", "<u8", "<u4", "<u2", "|u1", "|b1", "<f2"))
+_DTYPES = tuple(
+    np.dtype(name) for name in ("<f4", "<f8", "<i8", "<i4", "<i2", "|i1", "<u8", "<u4", "<u2", "|u1", "|b1", "<f2")
+)
 
 
 class FrameError(ValueError):
@@ -105,7 +107,7 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[bytes | memoryview]:
         encoded = name.encode()
         head = _ARRAY.pack(len(encoded), _DTYPES.index(little.dtype), little.ndim)
         parts.append(head + encoded + b"".join(_DIMENSION.pack(size) for size in little.shape))
-        parts.append(memoryview(little.reshape(-1).view(np.uint8)))
+        parts.append(memoryview(cast("Any", little.reshape(-1).view(np.uint8))))
     return parts
 
 

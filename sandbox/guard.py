@@ -8,6 +8,7 @@ While the command runs, memory and processes of the whole tree are watched. At t
 line of JSON to `report`: why it ended, the command's exit code, the tree's peak memory.
 """
 
+# ruff: noqa: PTH, S606 - no pathlib here: a guard starts in a few milliseconds
 from __future__ import annotations
 
 import ctypes

@@ -6,6 +6,7 @@ candidate and the host's files or network. Knows nothing of frames or candidates
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -186,17 +187,20 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def kill_marked(folder: Path) -> None:
     """Kills every process whose environment names the folder as its home, until none is left."""
-    marker = b"HOME=" + os.fsencode(folder)
     for _ in range(1000):
-        victims = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if marker in _environment_of(pid)]
+        victims = _marked(folder)
         if not victims:
             return
         for pid in victims:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-    raise SandboxError(f"expected no process of {folder.name} left, found {victims}", hint="Kill them by hand.")
+    raise SandboxError(f"expected no process of {folder.name} left, found {_marked(folder)}", hint="Kill them by hand.")
+
+
+def _marked(folder: Path) -> list[int]:
+    marker = b"HOME=" + os.fsencode(folder)
+    numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return [pid for pid in numbers if marker in _environment_of(pid)]
 
 
 def _environment_of(pid: int) -> list[bytes]:

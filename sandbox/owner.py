@@ -42,7 +42,7 @@ def read(text: str) -> Owner | None:
 def _machine() -> str:
     """This boot and this process namespace: within them a number and a start time name one process."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip().replace("-", "")[:16]
-    namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    namespace = str(Path("/proc/self/ns/pid").readlink()).removeprefix("pid:[").removesuffix("]")
     return f"{boot}.{namespace}"
 
 

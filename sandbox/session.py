@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Literal, Protocol, TypeVar, assert_never, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,9 @@ class _Gone(Exception):
 class WorkerSession:
     """One candidate in one worker. See `evolve.contracts.Session`; also its own context manager."""
 
-    def __init__(self, cell: Cell, *, sandbox: str, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, cell: Cell, *, sandbox: str, limits: Limits, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._cell = cell
         self._sandbox = sandbox
         self._limits = limits
@@ -189,8 +191,6 @@ class WorkerSession:
                 return Fault(kind=FaultKind.EXITED, reason=f"{ending.reason} in {verb}")
             case "killed":
                 return Fault(kind=FaultKind.PROTOCOL, reason=f"closed its answer stream in {verb}")
-            case never:
-                assert_never(never)
 
     # --- bytes ----------------------------------------------------------------------------------
 

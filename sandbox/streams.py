@@ -6,6 +6,7 @@ streams. What a worker writes to stdout or stderr is noise: only its end is kept
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -190,8 +191,6 @@ class AttachedStreams:
     def close(self) -> None:
         """Shuts the socket down first: an engine with a stalled reader hangs on the next kill."""
         self.ended = True
-        try:
+        with contextlib.suppress(OSError):  # the engine was quicker
             self._connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the engine was quicker
         self._connection.close()

@@ -191,7 +191,7 @@ def converse(streams: Streams, frames: Any) -> None:
             if runner is None:
                 runner = begin(job["files"], job["data"], job["config"])
             parts = respond(runner, frames, payload)
-        except BaseException as error:  # the one boundary between candidate and host: whatever it raises is its own fault
+        except BaseException as error:  # the one boundary: whatever a candidate raises is its own fault
             streams.write(frames.ERROR, ticket, [json.dumps(describe(error)).encode()])
             return
         streams.write(answer_tag, ticket, parts)

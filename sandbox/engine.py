@@ -1,0 +1,204 @@
+"""A Docker-compatible engine: reaching it, the image, what a container may see and do, what was left behind.
+
+Knows no frames and no candidates. Everything that goes wrong here is the engine's or ours: SandboxError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import stat
+import sys
+import tarfile
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from evolve.contracts import Limits
+from evolve.errors import SandboxError
+from sandbox import owner
+
+IMAGE = "evolve-sandbox"
+OWNER_LABEL = "evolve.sandbox.owner"
+USER = "65534:65534"
+DATA = "/data"
+CALL_TIMEOUT_S = 20.0
+PROBE_TIMEOUT_S = 2.0
+_CARGO = Path(__file__).resolve().parent
+_SCRATCH_BYTES = 64 << 20
+_HINT = "Start the engine (see `evolve doctor`), or run with `--sandbox local`."
+
+
+@contextlib.contextmanager
+def engine_trouble(doing: str) -> Generator[None, None, None]:
+    """Turns whatever the engine raises into a SandboxError that says what was being done."""
+    import docker.errors
+    import requests
+
+    try:
+        yield
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        found = getattr(error, "explanation", None) or error
+        raise SandboxError(f"expected the container engine to {doing}, found: {found}", hint=_HINT) from error
+
+
+class Engine:
+    """One engine. Clients are not shared between threads: each caller asks for its own.
+
+    Args:
+        url: where it listens; None takes `DOCKER_HOST` or the standard socket.
+        timeout_s: how long it may take for its first answer.
+
+    Raises:
+        SandboxError: nothing answers there.
+    """
+
+    def __init__(self, url: str | None = None, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+        import docker.utils
+
+        with engine_trouble("answer"):
+            self._arguments: dict[str, Any] = {"base_url": url} if url else dict(docker.utils.kwargs_from_env())
+            self._version = "auto"
+            with contextlib.closing(self.client(timeout_s)) as client:
+                self._version = str(client.api_version)
+                self.versions: Mapping[str, Any] = client.version()
+
+    def client(self, timeout_s: float = CALL_TIMEOUT_S) -> Any:
+        """A low-level client of the caller's own; to be closed by it."""
+        import docker
+
+        open_client: Any = docker.APIClient  # its stubs want whole seconds, urllib3 does not
+        return open_client(**self._arguments, version=self._version, timeout=timeout_s)
+
+    def cgroup_version(self, timeout_s: float = CALL_TIMEOUT_S) -> str:
+        """`1` or `2`, as the engine says; engines before 20.10 say nothing and have 1."""
+        with engine_trouble("describe itself"), contextlib.closing(self.client(timeout_s)) as client:
+            return str(client.info().get("CgroupVersion", "1"))
+
+    def ensure_image(self) -> str:
+        """Imports the image of empty mount points where it is not there yet; returns its digest.
+
+        Takes 0.05 s and no registry; the tag is the content's own hash.
+        """
+        import docker.errors
+
+        content = _mount_points()
+        tag = hashlib.sha256(content).hexdigest()[:12]
+        with engine_trouble("import an image"), contextlib.closing(self.client()) as client:
+            with contextlib.suppress(docker.errors.ImageNotFound):
+                return str(client.inspect_image(f"{IMAGE}:{tag}")["Id"])
+            client.import_image_from_data(content, repository=IMAGE, tag=tag)
+            return str(client.inspect_image(f"{IMAGE}:{tag}")["Id"])
+
+    def sweep(self) -> int:
+        """Removes the containers of orchestrators that are dead; returns how many."""
+        import docker.errors
+
+        removed = 0
+        with engine_trouble("list containers"), contextlib.closing(self.client()) as client:
+            for container in client.containers(all=True, filters={"label": OWNER_LABEL}):
+                maker = owner.read(container["Labels"].get(OWNER_LABEL, ""))
+                if maker is None or not maker.is_dead():
+                    continue
+                with contextlib.suppress(docker.errors.NotFound):  # another sweep was quicker
+                    client.remove_container(container["Id"], force=True, v=True)
+                    removed += 1
+        return removed
+
+
+def _mount_points() -> bytes:
+    """A tar archive of empty folders, and the links through which a loader finds the libraries."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name in ("usr", "etc", "proc", "sys", "dev", "tmp", "opt", "sb", DATA.lstrip("/")):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            tar.addfile(folder)
+        for name in ("bin", "lib", "lib64"):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, f"usr/{name}"
+            tar.addfile(link)
+    return archive.getvalue()
+
+
+def container_config(client: Any, image: str, limits: Limits, data: Path, options: Mapping[str, object]) -> Any:
+    """Everything that a candidate's container is given; what is not here it has not."""
+    from docker.types import LogConfig, Ulimit
+
+    memory = limits.memory_bytes
+    host = client.create_host_config(
+        network_mode="none",
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges:true"],
+        mem_limit=memory,
+        memswap_limit=memory,
+        pids_limit=limits.processes,
+        nano_cpus=1_000_000_000,
+        init=True,
+        ipc_mode="private",
+        shm_size=_SCRATCH_BYTES,
+        tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size={_SCRATCH_BYTES},nr_inodes=10k,mode=1777"},  # noqa: S108
+        log_config=LogConfig(type="none"),
+        mounts=mounts(data),
+        ulimits=[
+            Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
+            Ulimit(name="fsize", soft=limits.file_bytes, hard=limits.file_bytes),
+            Ulimit(name="core", soft=0, hard=0),
+            Ulimit(name="cpu", soft=limits.cpu_s, hard=limits.cpu_s + 1),
+        ],
+    )
+    return client.create_container_config(
+        image=image,
+        command=[sys.executable, "-s", "-P", "-B", "-u", "/sb/worker.py", json.dumps(options)],
+        user=USER,
+        working_dir="/tmp",  # noqa: S108
+        environment=_environment(),
+        labels={OWNER_LABEL: str(owner.this_process())},
+        stdin_open=True,
+        host_config=host,
+    )
+
+
+def _environment() -> dict[str, str]:
+    """All that a candidate sees of the environment; a fixed hash seed keeps its runs repeatable."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return {"PATH": "/usr/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", **threads}  # noqa: S108
+
+
+def mounts(data: Path) -> list[Any]:
+    """Read-only binds: the interpreter and its packages, the system's libraries, the worker, the data.
+
+    Raises SandboxError where the container's user, who is nobody, could not read one of them.
+    """
+    from docker.types import Mount
+
+    binds = {str(path): str(path) for path in _interpreter()}
+    for name in ("worker.py", "frames.py"):
+        binds[f"/sb/{name}"] = str(_CARGO / name)
+    binds[DATA] = str(data.resolve())
+    _require_readable([Path(source) for target, source in binds.items() if target.startswith(("/sb", DATA))])
+    return [Mount(target=target, source=source, type="bind", read_only=True) for target, source in binds.items()]
+
+
+def _interpreter() -> list[Path]:
+    """Folders that the interpreter needs, without those that lie in another of them."""
+    wanted = {Path(sys.prefix), Path(sys.base_prefix), Path(os.path.realpath(sys.executable)).parents[1]}
+    libraries = (Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib/aarch64-linux-gnu"), Path("/usr/lib64"))
+    wanted |= {path for path in libraries if path.is_dir()}
+    return sorted(path for path in wanted if not wanted & set(path.parents))
+
+
+def _require_readable(sources: list[Path]) -> None:
+    for source in sources:
+        for path in (source, *(source.iterdir() if source.is_dir() else ())):
+            needed = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
+            mode = path.stat().st_mode
+            if mode & needed != needed:
+                raise SandboxError(
+                    f"expected '{path}' to be readable by the container's user, found mode {mode & 0o777:o}",
+                    hint=f"chmod -R o+rX '{source}'",
+                )
