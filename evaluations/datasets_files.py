@@ -58,7 +58,9 @@ def _table(path: Path) -> polars.DataFrame:
     except (OSError, polars.exceptions.PolarsError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path} should be a readable {path.suffix} file: {reason}") from error
-    return table.rename({column: column.split(":")[0] for column in table.columns}) if path.suffix == ".inter" else table
+    return (
+        table.rename({column: column.split(":")[0] for column in table.columns}) if path.suffix == ".inter" else table
+    )
 
 
 def _column(table: polars.DataFrame, path: Path, role: str, wanted: str | None) -> str:
@@ -94,6 +96,7 @@ def _moments(column: polars.Series, path: Path) -> NDArray[np.int64]:
         return column.cast(polars.Float64).cast(polars.Int64).to_numpy().astype(np.int64)
     except polars.exceptions.PolarsError as error:
         raise DataError(
-            f"column {column.name!r} of {path.name} should hold seconds, dates or a running number; found {column.dtype}",
+            f"column {column.name!r} of {path.name} should hold seconds, dates or a running number;"
+            f" found {column.dtype}",
             hint="name another column with --time COLUMN",
         ) from error

@@ -47,15 +47,15 @@ def fetch_ratings(report: Callable[[str], None]) -> Int64s:
     or the content is not what it should be.
     """
     try:
-        return _from_archive(_download(ARCHIVE))
+        return ratings_of_archive(_download(ARCHIVE))
     except DataError as error:
         report(f"{error.message}; trying the copy inside {WHEEL}")
-    return _from_wheel(_download_wheel())
+    return ratings_of_wheel(_download_wheel())
 
 
 def _download(address: str) -> bytes:
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
+        with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:  # noqa: S310 (the address is a constant above)
             return answer.read()
     except (urllib.error.URLError, OSError) as error:
         raise DataError(f"{address} should hold MovieLens-100K, but it can't be reached: {error}") from error
@@ -75,11 +75,13 @@ def _download_wheel() -> bytes:
         return wheels[0].read_bytes()
 
 
-def _from_archive(archive: bytes) -> Int64s:
+def ratings_of_archive(archive: bytes) -> Int64s:
+    """The ratings in the official zip file. Raises DataError where it is another or damaged."""
     return canonical_ratings(_member(archive, "ml-100k/u.data"))
 
 
-def _from_wheel(wheel: bytes) -> Int64s:
+def ratings_of_wheel(wheel: bytes) -> Int64s:
+    """The ratings in the wheel. Raises DataError where it is another or damaged."""
     text = _member(wheel, WHEEL_MEMBER)
     found = hashlib.sha256(text).hexdigest()
     if found != WHEEL_MEMBER_SHA256:

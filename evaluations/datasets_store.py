@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 import zipfile
@@ -49,7 +48,9 @@ class Interactions:
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
 
 
-def interactions(name: str, users: NDArray[Any], items: NDArray[Any], moments: NDArray[Any], *, timed: bool) -> Interactions:
+def interactions(
+    name: str, users: NDArray[Any], items: NDArray[Any], moments: NDArray[Any], *, timed: bool
+) -> Interactions:
     """Sorts and renumbers raw events.
 
     Args:
@@ -97,7 +98,8 @@ def checked_name(name: str) -> str:
     """The name itself. Raises DataError for a name that would not be a plain file name."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
         raise DataError(
-            f"a data set's name holds small letters, digits, '.', '_' and '-', and begins with a letter or digit; found {name!r}",
+            "a data set's name holds small letters, digits, '.', '_' and '-', and begins with a letter or digit;"
+            f" found {name!r}",
             hint="choose a name such as my-shop",
         )
     return name
@@ -122,7 +124,7 @@ def save(kept: Interactions, cache: Path, licence: str) -> Path:
                 licence=np.array(licence),
                 counts=np.array([kept.user_count, kept.item_count], np.int64),
             )
-            os.replace(part, path)
+            part.replace(path)
     except OSError as error:
         raise DataError(
             f"data set {kept.name!r} should be kept in {folder}, but it can't be written: {error}",
@@ -142,13 +144,17 @@ def load(name: str, cache: Path = DEFAULT_CACHE) -> Interactions:
     if not path.is_file():
         raise DataError(f"data set {name!r} was expected at {path}; nothing is there", hint=_how_to_get(name))
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             times = stored["times"] if bool(stored["timed"]) else None
             user_count, item_count = (int(count) for count in stored["counts"])
-            found = _assemble(name, stored["users"], stored["items"], times, user_count=user_count, item_count=item_count)
+            found = _assemble(
+                name, stored["users"], stored["items"], times, user_count=user_count, item_count=item_count
+            )
             expected = str(stored["digest"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} should hold data set {name!r}, but it can't be read: {error}", hint=_how_to_get(name)) from error
+        raise DataError(
+            f"{path} should hold data set {name!r}, but it can't be read: {error}", hint=_how_to_get(name)
+        ) from error
     if found.digest != expected:
         raise DataError(
             f"{path} should have the digest {expected[:12]}, found {found.digest[:12]}: the file is damaged",

@@ -17,7 +17,6 @@ Items are numbered 0 .. items - 1; column j of an answer is the score of item j;
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -136,7 +135,9 @@ class NextItem:
         return {name: self._floor(queries, weights) for name, weights in ranked.items()}
 
     def _floor(self, queries: Queries, weights: NDArray[np.float32]) -> Mapping[str, float]:
-        answers = [self._plain_scores(queries, start, stop, weights) for start, stop in self._slices(len(queries.users))]
+        answers = [
+            self._plain_scores(queries, start, stop, weights) for start, stop in self._slices(len(queries.users))
+        ]
         _, metrics = self.measure("test", "full", answers)
         return {name: float(np.nanmean(values)) for name, values in metrics.items()}
 
@@ -221,7 +222,7 @@ def _write_folder(folder: Path, arrays: Mapping[str, NDArray[np.int32] | NDArray
         part.mkdir()
         for name, values in arrays.items():
             np.save(part / f"{name}.npy", values)
-            os.chmod(part / f"{name}.npy", 0o444)
+            (part / f"{name}.npy").chmod(0o444)
         try:
             part.rename(folder)
         except OSError:

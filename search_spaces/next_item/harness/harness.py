@@ -6,13 +6,13 @@ Padding does not count. Numbers reported by `train` are claims: they describe a 
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-import torch
-
 import model as model_file
+import numpy as np
 import optimizer as optimizer_file
+import torch
 import train as train_file
 
 PREDICTED_AT_ONCE = 128
@@ -75,7 +75,7 @@ class Runner:
 
     def step(self, batch) -> None:
         factor = optimizer_file.schedule(min(1.0, self.seen / self.horizon))
-        for group, rate in zip(self.optimizer.param_groups, self.rates):
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         watched = self.steps % WATCHED_EVERY == 0
         before = [p.detach().clone() for p in self.model.parameters()] if watched else []
@@ -84,7 +84,9 @@ class Runner:
             raise FloatingPointError(f"the loss became {value} after {self.seen} examples")
         if watched:
             self.gradient_norms.append(norm(p.grad for p in self.model.parameters() if p.grad is not None))
-            self.update_norms.append(norm(p.detach() - old for p, old in zip(self.model.parameters(), before)))
+            self.update_norms.append(
+                norm(p.detach() - old for p, old in zip(self.model.parameters(), before, strict=True))
+            )
         self.averager.update()
         self.losses.append(value)
         self.seen += int((batch.targets != self.log.padding).sum())
@@ -135,7 +137,7 @@ class Runner:
 
     def probes(self) -> dict[str, np.ndarray]:
         """Queries from the training log itself: whole histories of the first users, their last events."""
-        spans = [(max(a, b - self.window), b) for a, b in zip(self.log.offsets[:-1], self.log.offsets[1:]) if b > a]
+        spans = [(max(a, b - self.window), b) for a, b in pairwise(self.log.offsets) if b > a]
         spans = spans[:PROBES]
         lengths = np.array([stop - start for start, stop in spans])
         items = np.full((len(spans), lengths.max()), self.log.padding)

@@ -1,6 +1,7 @@
 """How the log becomes batches, and what one step does."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import loss
 import numpy as np
@@ -31,7 +32,7 @@ def cut_windows(offsets: np.ndarray, generator: np.random.Generator) -> np.ndarr
     Each history is cut into windows of WINDOW + 1 events from its end; neighbours share one event.
     """
     windows = []
-    for first, end in zip(offsets[:-1], offsets[1:]):
+    for first, end in pairwise(offsets):
         for stop in range(end, first + 1, -WINDOW):
             windows.append((max(first, stop - WINDOW - 1), stop))
     return np.array(windows)
