@@ -257,6 +257,9 @@ class _Turn:
         return None if self.experience.descends_from(parent.candidate, technique.name) else changed
 
     def _is_new(self, tree: Tree) -> bool:
+        """Equal text is seen at once; only the rest is worth parsing."""
+        if frozenset(tree.items()) in self.experience.trees:
+            return False
         return not self.history.tried(tree) and self.space.check(tree) is None
 
     def _proposal(

@@ -53,6 +53,8 @@ class Experience:
     """Commit -> candidate."""
     techniques: Mapping[str, str]
     """Commit -> the technique that made it."""
+    trees: frozenset[frozenset[tuple[str, str]]]
+    """The text of every tree that was proposed."""
 
     def arm(self, technique: str) -> Arm:
         """What the bandit needs to know of a technique."""
@@ -94,6 +96,7 @@ def read(history: History, rungs: Sequence[str]) -> Experience:
         moves=Counter(p.move for p in proposals),
         candidates={candidate.commit: candidate for candidate in known},
         techniques={row.candidate.commit: row.proposal.technique for row in (*history.attempts, *history.pending)},
+        trees=frozenset(frozenset(candidate.tree.items()) for candidate in known),
     )
 
 

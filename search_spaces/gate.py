@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from evolve.contracts import Tree
@@ -62,21 +63,35 @@ def _reasons(tree: Tree, rules: Rules) -> Iterator[str]:
     for path in sorted(tree):
         if len(tree[path].encode("utf-8", "surrogatepass")) > rules.file_bytes:
             yield f"{path} is larger than {rules.file_bytes} bytes"
-            return
-        if not path.endswith(".py"):
-            continue
-        try:
-            module = ast.parse(tree[path])
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            line = getattr(error, "lineno", None)
-            yield f"{path}{f':{line}' if line else ''} does not parse: {getattr(error, 'msg', error)}"
-            return
-        slots.update(f"{path}::{name}" for name in _names(module))
-        if path in rules.editable:
-            yield from _forbidden(path, module, own)
+        elif path.endswith(".py"):
+            file = _read(tree[path], own)
+            slots.update(f"{path}::{name}" for name in file.names)
+            if file.fault and (path in rules.editable or not file.parses):
+                yield f"{path}{file.fault}"
     for slot in rules.required:
         if slot not in slots:
             yield f"the space requires {slot}, which is not there"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """What the gate found in one text; `fault` begins with the line, where there is one."""
+
+    parses: bool
+    names: frozenset[str]
+    fault: str
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str, own: frozenset[str]) -> _File:
+    """Most files of a candidate are its parent's: a text is read once."""
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        place = f":{line}" if line else ""
+        return _File(parses=False, names=frozenset(), fault=f"{place} does not parse: {getattr(error, 'msg', error)}")
+    return _File(parses=True, names=frozenset(_names(module)), fault=next(_forbidden(module, own), ""))
 
 
 def _paths(tree: Tree, rules: Rules) -> Iterator[str]:
@@ -106,7 +121,7 @@ def _bound(node: ast.stmt) -> Iterator[str]:
         yield from (leaf.id for target in targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name))
 
 
-def _forbidden(path: str, module: ast.Module, own: frozenset[str]) -> Iterator[str]:
+def _forbidden(module: ast.Module, own: frozenset[str]) -> Iterator[str]:
     aliases = _aliases(module)
     for node in ast.walk(module):
         reason = None
@@ -122,7 +137,7 @@ def _forbidden(path: str, module: ast.Module, own: frozenset[str]) -> Iterator[s
             case _:
                 pass
         if reason is not None:
-            yield f"{path}:{getattr(node, 'lineno', 0)}: {reason}"
+            yield f":{getattr(node, 'lineno', 0)}: {reason}"
 
 
 def _aliases(module: ast.Module) -> dict[str, str]:
