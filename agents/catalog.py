@@ -36,6 +36,8 @@ QUOTAS = {Move.EXPLORE: 0.4, Move.EXPLOIT: 0.3, Move.INNOVATE: 0.3}
 """Shares of a run's proposals."""
 INNOVATIONS = {"tune": 0.5, "combine": 0.3, "stack": 0.2}
 """Shares of the kinds of innovation, where all are possible."""
+EXPLOITED_PARENTS = 30
+"""The bandit looks at so many of the best parents, so that a long run proposes as fast as a short one."""
 COMBINED_PARENTS = 12
 """Combinations are sought among so many of the best parents."""
 STACKED_TECHNIQUES = 8
@@ -129,7 +131,7 @@ class _Turn:
         if hopeful:
             arms = [technique for technique, draw in zip(arms, draws, strict=True) if draw > 0]
             draws = draws[draws > 0]
-        for parent, technique in bandit.ranked_pairs(self.draws, draws):
+        for parent, technique in bandit.ranked_pairs(self.draws[: EXPLOITED_PARENTS if hopeful else None], draws):
             yield from self._applied(self.parents[parent], arms[technique], Move.EXPLOIT)
 
     def innovate(self) -> Draft:
@@ -200,7 +202,7 @@ class _Turn:
                     f"{better.label} combined with {worse.label}: what each gained adds up",
                     technique="combine",
                     persona=worse.proposal.persona,
-                    mechanism=f"{_source(better)} and {_source(worse)} change different parts of #{base.number}",
+                    mechanism=f"{better.source} and {worse.source} change different parts of #{base.number}",
                     observable=None,
                 )
 
@@ -252,9 +254,10 @@ class _Turn:
         """The tree after the technique; None where it does not fit, or was used before on the way to the parent and
         would do no more now than reset tuned values."""
         changed = edits.apply(tree, technique)
-        if changed is None or tunables.structure(changed) != tunables.structure(tree):
-            return changed
-        return None if self.experience.descends_from(parent.candidate, technique.name) else changed
+        if changed is None or changed == tree:
+            return None
+        is_reset = tunables.structure(changed) == tunables.structure(tree)
+        return None if is_reset and self.experience.descends_from(parent.candidate, technique.name) else changed
 
     def _is_new(self, tree: Tree) -> bool:
         """Equal text is seen at once; only the rest is worth parsing."""
@@ -290,8 +293,3 @@ class _Turn:
 
 def _moved(live: Sequence[tunables.Tunable], values: Values) -> list[tunables.Tunable]:
     return [tunable for tunable in live if values[tunable.key] != tunable.value]
-
-
-def _source(parent: Parent) -> str:
-    technique = parent.proposal.technique if parent.proposal else "seed"
-    return f"#{parent.candidate.number} ({technique})"

@@ -19,7 +19,7 @@ TRUSTED_FROM = "full"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parent:
-    """A candidate that may be changed again. `gain` is over the seed; `technique` made it (empty for the seed)."""
+    """A candidate that may be changed again. `gain` is over the seed; `proposal` made it (None for the seed)."""
 
     candidate: Candidate
     gain: float
@@ -31,6 +31,11 @@ class Parent:
         """How a hypothesis calls it."""
         number = self.candidate.number
         return f"#{number} (gain {self.gain:+.4f})" if number else "the seed"
+
+    @property
+    def source(self) -> str:
+        """How a mechanism calls it: by what made it."""
+        return f"#{self.candidate.number} ({self.proposal.technique})" if self.proposal else "the seed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ MOVED = 3
 """At most so many tunables move in one step."""
 DIGITS = 4
 """Significant digits of a proposed number: a diff that people can read."""
+TOLD = 20
+"""Optuna is told so many of the best trials and twice as many of the latest: its time must not grow with the run."""
 TRIES = 12
 """Suggestions made before the tunables count as exhausted."""
 
@@ -108,13 +110,19 @@ def _ask(tunables: Sequence[Tunable], trials: Sequence[TunedTrial], seed: int) -
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=MODEL_FROM)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     worst = min(trial.gain for trial in trials if trial.gain is not None)
-    for trial in trials:
+    for trial in _told(trials):
         if all(_admits(tunable, trial.values) for tunable in tunables):
             told = {tunable.key: trial.values[tunable.key] for tunable in tunables}
             gain = worst if trial.gain is None else trial.gain
             study.add_trial(optuna.trial.create_trial(params=told, distributions=distributions, value=gain))
     asked = study.ask(distributions).params
     return {t.key: _rounded(t.domain, asked[t.key]) if isinstance(t.domain, Range) else asked[t.key] for t in tunables}
+
+
+def _told(trials: Sequence[TunedTrial]) -> list[TunedTrial]:
+    older, latest = trials[: -2 * TOLD], trials[-2 * TOLD :]
+    scored = [trial for trial in older if trial.gain is not None]
+    return [*sorted(scored, key=lambda trial: -(trial.gain or 0.0))[:TOLD], *latest]
 
 
 def _distribution(domain: Range | Choice) -> BaseDistribution:
