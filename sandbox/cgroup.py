@@ -12,14 +12,16 @@ class Usage:
 
     cpu_s: float = 0.0
     peak_memory_bytes: int = 0
+    out_of_memory_kills: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """The files of one group: where its CPU time and its peak memory stand, tried in order."""
+    """The files of one group: its CPU time, its peak memory and its memory events; of each the first that is there."""
 
     cpu: tuple[Path, ...]
     memory: tuple[Path, ...]
+    events: tuple[Path, ...]
 
     def usage(self) -> Usage | None:
         """The usage now, or None where the group is gone or can't be read."""
@@ -27,7 +29,8 @@ class Group:
         memory = _first(self.memory)
         if cpu_s is None and memory is None:
             return None
-        return Usage(cpu_s=_cpu_seconds(cpu_s or "0"), peak_memory_bytes=int(memory or 0))
+        kills = int(_table(_first(self.events) or "").get("oom_kill", "0"))
+        return Usage(cpu_s=_cpu_seconds(cpu_s or "0"), peak_memory_bytes=int(memory or 0), out_of_memory_kills=kills)
 
 
 def group_of(pid: int, *, proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> Group | None:
@@ -41,6 +44,7 @@ def group_of(pid: int, *, proc: Path = Path("/proc"), root: Path = Path("/sys/fs
         return None
     cpu: list[Path] = []
     memory: list[Path] = []
+    events: list[Path] = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         relative = path.lstrip("/")
@@ -49,10 +53,12 @@ def group_of(pid: int, *, proc: Path = Path("/proc"), root: Path = Path("/sys/fs
             cpu.append(root / "cpuacct" / relative / "cpuacct.usage")
         elif controllers == "memory":
             memory.append(root / "memory" / relative / "memory.max_usage_in_bytes")
+            events.append(root / "memory" / relative / "memory.oom_control")
         elif not controllers:
             cpu.append(root / relative / "cpu.stat")
             memory += [root / relative / "memory.peak", root / relative / "memory.current"]
-    return Group(cpu=tuple(cpu), memory=tuple(memory))
+            events.append(root / relative / "memory.events")
+    return Group(cpu=tuple(cpu), memory=tuple(memory), events=tuple(events))
 
 
 def _first(paths: tuple[Path, ...]) -> str | None:
@@ -68,5 +74,8 @@ def _cpu_seconds(text: str) -> float:
     """Version 1 gives nanoseconds alone; version 2 a table with `usage_usec`."""
     if text.isdecimal():
         return int(text) / 1e9
-    table = dict(line.split(maxsplit=1) for line in text.splitlines())
-    return int(table.get("usage_usec", "0")) / 1e6
+    return int(_table(text).get("usage_usec", "0")) / 1e6
+
+
+def _table(text: str) -> dict[str, str]:
+    return dict(line.split(maxsplit=1) for line in text.splitlines())

@@ -99,15 +99,16 @@ class DockerCell:
         wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         with engine_trouble("attach to a container"):
             theirs = self._client.attach_socket(self._id, wanted)
-        with contextlib.closing(theirs):
+        with contextlib.closing(getattr(theirs, "_sock", theirs)), contextlib.closing(theirs):
             return socket.socket(fileno=os.dup(theirs.fileno()))
 
-    def look(self) -> None:
-        """See `Cell.look`."""
+    def look(self) -> bool:
+        """See `Cell.look`. The kernel kills one process of a tree that is out of memory: that ends the whole."""
         now = time.monotonic()
         if now - self._looked >= _LOOK_EVERY_S:
             self._looked = now
             self._note_usage()
+        return self._usage.out_of_memory_kills > 0
 
     def _note_usage(self) -> None:
         if self._group is None:
@@ -120,10 +121,16 @@ class DockerCell:
         """See `Cell.end`."""
         if self._ending is None:
             self._note_usage()
-            gone = grace_s > 0 and self._gone_within(grace_s)
+            exhausted = self._usage.out_of_memory_kills > 0
+            gone = grace_s > 0 and not exhausted and self._gone_within(grace_s)
             self.streams.pump(0.0)  # what was printed last
             self.streams.close()  # before the kill: an engine with a stalled reader hangs
-            self._ending = self._post_mortem() if gone else self._as_ending("killed", "ended by the host")
+            if gone:
+                self._ending = self._post_mortem()
+            elif exhausted:
+                self._ending = self._out_of_memory()
+            else:
+                self._ending = self._as_ending("killed", "ended by the host")
             self._remove()
         return self._ending
 
@@ -144,12 +151,16 @@ class DockerCell:
             state: Mapping[str, Any] = self._client.inspect_container(self._id)["State"]
         code = int(state["ExitCode"])
         if state["OOMKilled"]:
-            self._usage = Usage(cpu_s=self._usage.cpu_s, peak_memory_bytes=self._limits.memory_bytes)
-            return self._as_ending("out_of_memory", f"out of memory: more than {self._limits.memory_bytes >> 20} MiB")
+            return self._out_of_memory()
         out_of_time = self._usage.cpu_s >= self._limits.cpu_s - 1
         if code == _SIGNALLED + _SIGXCPU or (code == _SIGNALLED + _SIGKILL and out_of_time):
             return self._as_ending("cpu", f"used more than {self._limits.cpu_s} CPU seconds")
         return self._as_ending("exited", describe_exit(code if code <= _SIGNALLED else _SIGNALLED - code))
+
+    def _out_of_memory(self) -> Ending:
+        limit = self._limits.memory_bytes
+        reason = f"out of memory: more than {limit >> 20} MiB"
+        return Ending(cause="out_of_memory", reason=reason, cpu_s=self._usage.cpu_s, peak_memory_bytes=limit)
 
     def _as_ending(self, cause: Cause, reason: str) -> Ending:
         peak = self._usage.peak_memory_bytes

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import socket
 import stat
 import sys
 import tarfile
@@ -28,6 +29,7 @@ DATA = "/data"
 CALL_TIMEOUT_S = 20.0
 PROBE_TIMEOUT_S = 2.0
 _CARGO = Path(__file__).resolve().parent
+_STANDARD_SOCKET = "unix:///var/run/docker.sock"
 _SCRATCH_BYTES = 64 << 20
 _HINT = "Start the engine (see `evolve doctor`), or run with `--sandbox local`."
 
@@ -62,6 +64,7 @@ class Engine:
         with engine_trouble("answer"):
             self._arguments: dict[str, Any] = {"base_url": url} if url else dict(docker.utils.kwargs_from_env())
             self._version = "auto"
+            _require_listener(str(self._arguments.get("base_url") or _STANDARD_SOCKET), timeout_s)
             with contextlib.closing(self.client(timeout_s)) as client:
                 self._version = str(client.api_version)
                 self.versions: Mapping[str, Any] = client.version()
@@ -107,6 +110,21 @@ class Engine:
                     client.remove_container(container["Id"], force=True, v=True)
                     removed += 1
         return removed
+
+
+def _require_listener(url: str, timeout_s: float) -> None:
+    """A plain connection first: the SDK leaks a socket for each address where nobody listens."""
+    if not url.startswith("unix://"):
+        return
+    path = "/" + url.removeprefix("unix://").lstrip("/")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(path)
+        except OSError as error:
+            raise SandboxError(
+                f"expected a container engine at {path}, found: {error.strerror or error}", hint=_HINT
+            ) from error
 
 
 def _mount_points() -> bytes:

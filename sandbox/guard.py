@@ -8,7 +8,7 @@ While the command runs, memory and processes of the whole tree are watched. At t
 line of JSON to `report`: why it ended, the command's exit code, the tree's peak memory.
 """
 
-# ruff: noqa: PTH, S606 - no pathlib here: a guard starts in a few milliseconds
+# ruff: noqa: PTH123, PTH208, S606
 from __future__ import annotations
 
 import ctypes
@@ -144,10 +144,10 @@ def watch(child: int, orders: dict[str, Any], bell: int) -> tuple[str, int, int]
         memory = sum(map(memory_of, tree))
         peak = max(peak, memory)
         why = "exited" if child in ended else "leash" if orders["leash"] in rung else ""
-        if not why and memory > orders["memory_bytes"]:
-            why = "memory"
         if not why and len(tree) > orders["processes"]:
             why = "processes"
+        if not why and memory > orders["memory_bytes"]:
+            why = "memory"
         if why:
             ended.update(kill_tree())
             return why, ended.get(child, signal.SIGKILL), peak

@@ -103,8 +103,9 @@ class LocalCell:
             for theirs in (requests, answers, noise, leash, report):
                 os.close(theirs)
 
-    def look(self) -> None:
-        """The guard watches; nothing to note here."""
+    def look(self) -> bool:
+        """The guard watches and kills; nothing to note here."""
+        return False
 
     def end(self, grace_s: float) -> Ending:
         """See `Cell.end`."""

@@ -52,8 +52,11 @@ class Cell(Protocol):
     @property
     def streams(self) -> Streams: ...
 
-    def look(self) -> None:
-        """Notes CPU seconds and memory so far, where they are lost once the worker is gone; cheap."""
+    def look(self) -> bool:
+        """Notes what was used so far, where that is lost once the worker is gone; cheap.
+
+        Returns whether a limit of the whole tree is broken, so that it must end.
+        """
         ...
 
     def end(self, grace_s: float) -> Ending:
@@ -226,10 +229,10 @@ class WorkerSession:
             raise _TooLate
         waiting = len(streams.answers)
         sent = streams.pump(min(left, _LOOK_EVERY_S), outgoing)
-        self._cell.look()
+        broken = self._cell.look()
         if streams.noise.flooded:
             raise FrameError(f"printed more than {NOISE_ALLOWED >> 20} MiB")
-        if streams.ended and len(streams.answers) == waiting:
+        if broken or (streams.ended and len(streams.answers) == waiting):
             raise _Gone
         return sent
 

@@ -157,7 +157,7 @@ def describe(error: BaseException) -> dict[str, Any]:
     """An exception as an error frame's content."""
     lines = traceback.format_exception_only(type(error), error)[-1].strip().splitlines() or [type(error).__name__]
     tail = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-ERROR_TAIL:]
-    exhausted = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+    exhausted = isinstance(error, MemoryError) or "can't allocate memory" in tail
     return {"reason": lines[0][:400], "detail": tail, "memory": exhausted}
 
 

@@ -1,0 +1,352 @@
+"""What every sandbox promises: honest candidates are answered, broken and hostile ones become one clear Fault."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evolve.contracts import Fault, FaultKind, Job, Sandbox
+
+MakeJob = Callable[..., Job]
+USERS = {"users": np.array([2, 0])}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def runner(train: str = "return {}", predict: str = "return np.zeros((2, 4), np.float32)", top: str = "") -> str:
+    """A candidate's source from the bodies of its two methods."""
+    head = f"import os, sys, time\nimport numpy as np\n{top}\n\nclass Runner:\n    def __init__(self, *given): pass\n"
+    bodies = ("train(self, examples)", train), ("predict(self, queries)", predict)
+    methods = (f"    def {name}:\n{textwrap.indent(textwrap.dedent(body), ' ' * 8)}\n" for name, body in bodies)
+    return head + "".join(methods)
+
+
+def processes_with(word: str) -> list[int]:
+    """The live processes whose command line holds the word."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            corpse = entry.name.isdecimal() and "Z" in (entry / "stat").read_text().rpartition(")")[2][:3]
+            if entry.name.isdecimal() and not corpse and word in (entry / "cmdline").read_text():
+                found.append(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
+            continue
+    return found
+
+
+def answers_honestly(sandbox: Sandbox, job: MakeJob) -> bool:
+    """Whether a fresh honest candidate is still served."""
+    with sandbox.open(job()) as session:
+        trained = session.train(5, 20.0)
+        return not isinstance(trained, Fault) and not isinstance(session.predict(USERS, (2, 4), 20.0), Fault)
+
+
+def test_an_honest_candidate_trains_and_answers(sandbox: Sandbox, job: MakeJob) -> None:
+    """Observables are floats; the answer is what the candidate computed from the data folder."""
+    with sandbox.open(job()) as session:
+        assert session.train(10, 20.0) == {"steps": 10.0, "seed": 3.0}
+        answer = session.predict(USERS, (2, 4), 20.0)
+    assert isinstance(answer, np.ndarray)
+    assert answer.dtype == np.float32
+    np.testing.assert_array_equal(answer, np.arange(12.0).reshape(3, 4)[[2, 0]] * 10)
+
+
+def test_training_goes_on_to_a_larger_total(sandbox: Sandbox, job: MakeJob) -> None:
+    """One session serves several rungs."""
+    with sandbox.open(job()) as session:
+        assert session.train(10, 20.0) == {"steps": 10.0, "seed": 3.0}
+        assert session.train(25, 20.0) == {"steps": 15.0, "seed": 3.0}
+
+
+def test_evidence_is_seen_from_outside(sandbox: Sandbox, job: MakeJob) -> None:
+    """CPU seconds include the candidate's children; closing twice gives the same evidence."""
+    burn = "import subprocess\nsubprocess.run([sys.executable, '-S', '-c', 'for i in range(15_000_000): pass'])"
+    source = runner(
+        train=f"{burn}\nprint('progress')\nx = np.ones(80 << 17); x += 1; self.x = x; time.sleep(.5); return {{}}"
+    )
+    with sandbox.open(job(source)) as session:
+        assert session.train(1, 20.0) == {}
+        evidence = session.close()
+        assert session.close() is evidence
+    assert evidence.sandbox == sandbox.name
+    assert evidence.exit_reason == "ended by the host"
+    assert 0.3 < evidence.cpu_s < 10
+    assert 80 << 20 < evidence.peak_memory_bytes < 400 << 20
+    assert evidence.wall_s >= 0.5
+    assert "progress" in evidence.stderr_tail
+    assert evidence.versions["numpy"] == np.__version__
+
+
+BROKEN: dict[str, tuple[str, FaultKind, str]] = {
+    "hangs in training": (runner("time.sleep(60)"), FaultKind.TIMED_OUT, "train timed out after 1 s"),
+    "spins in training": (runner("while True: pass"), FaultKind.TIMED_OUT, "train timed out after 1 s"),
+    "hangs in prediction": (runner(predict="time.sleep(60)"), FaultKind.TIMED_OUT, "predict timed out after 1 s"),
+    "ignores signals": (
+        runner(
+            "import signal\nfor s in range(1, 32):\n    s in (9, 19) or signal.signal(s, signal.SIG_IGN)\ntime.sleep(60)"
+        ),
+        FaultKind.TIMED_OUT,
+        "train timed out",
+    ),
+    "exits with 0": (runner("os._exit(0)"), FaultKind.EXITED, "exited with code 0 in train"),
+    "exits in prediction": (runner(predict="os._exit(3)"), FaultKind.EXITED, "exited with code 3 in predict"),
+    "kills itself": (runner("os.kill(os.getpid(), 9)"), FaultKind.EXITED, "killed by SIGKILL in train"),
+    "crashes": (runner("import ctypes; ctypes.string_at(0)"), FaultKind.EXITED, "killed by SIGSEGV in train"),
+    "raises": (runner("raise ValueError('no such gate')"), FaultKind.RAISED, "raised ValueError: no such gate"),
+    "leaves by sys.exit": (runner("sys.exit(0)"), FaultKind.RAISED, "raised SystemExit"),
+    "raises what cannot be shown": (
+        runner("raise Odd()", top="class Odd(Exception):\n    def __str__(self): raise ValueError"),
+        FaultKind.RAISED,
+        "raised candidate.Odd",
+    ),
+    "does not compile": ("def broken(:\n", FaultKind.RAISED, "raised SyntaxError"),
+    "fails at import": ("import no_such_package\n", FaultKind.RAISED, "raised ModuleNotFoundError"),
+    "claims NaN": (runner("return {'loss': float('nan')}"), FaultKind.PROTOCOL, "finite number for observable 'loss'"),
+    "claims text": (runner("return {'loss': 'low'}"), FaultKind.RAISED, "raised ValueError"),
+    "claims too much": (runner("return {str(i): i for i in range(9999)}"), FaultKind.PROTOCOL, "frame too long"),
+    "answers NaN": (runner(predict="return np.full((2, 4), np.nan, np.float32)"), FaultKind.PROTOCOL, "8 of 8"),
+    "answers infinity": (
+        runner(predict="x = np.zeros((2, 4), np.float32); x[0, 0] = np.inf; return x"),
+        FaultKind.PROTOCOL,
+        "non-finite answers: 1 of 8",
+    ),
+    "answers another shape": (
+        runner(predict="return np.zeros((2, 5), np.float32)"),
+        FaultKind.PROTOCOL,
+        "wrong shape: expected (2, 4) float32, found (2, 5) float32",
+    ),
+    "answers another dtype": (runner(predict="return np.zeros((2, 4))"), FaultKind.PROTOCOL, "found (2, 4) float64"),
+    "answers text": (runner(predict="return [['a'] * 4] * 2"), FaultKind.RAISED, "expected a numeric array"),
+    "answers nothing": (runner(predict="return None"), FaultKind.RAISED, "expected a numeric array"),
+    "answers gigabytes": (
+        runner(predict="return np.zeros((1 << 20, 16), np.float32)"),
+        FaultKind.PROTOCOL,
+        "frame too long",
+    ),
+    "prints gigabytes": (runner("while True: print('x' * 99_999)"), FaultKind.PROTOCOL, "printed more than 64 MiB"),
+    "prints gigabytes to stderr": (
+        runner("while True: os.write(2, b'x' * 65536)"),
+        FaultKind.PROTOCOL,
+        "printed more than 64 MiB",
+    ),
+    "writes big files": (
+        runner("f = open('big', 'wb')\nwhile True: f.write(b'x' * 65536)"),
+        FaultKind.RAISED,
+        "raised OSError",
+    ),
+    "opens many files": (runner("f = [open('/dev/null') for _ in range(999)]"), FaultKind.RAISED, "raised OSError"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_candidate_becomes_one_fault_and_the_next_is_unharmed(
+    sandbox: Sandbox, job: MakeJob, name: str
+) -> None:
+    """The kind, a reason that a person understands, the same fault ever after, and no leftovers."""
+    source, kind, reason = BROKEN[name]
+    limit_s = 1.0 if kind is FaultKind.TIMED_OUT else 20.0
+    with sandbox.open(job(source)) as session:
+        fault = session.train(5, limit_s)
+        if not isinstance(fault, Fault):
+            fault = session.predict(USERS, (2, 4), limit_s)
+        assert isinstance(fault, Fault)
+        assert (fault.kind, reason in fault.reason) == (kind, True), fault
+        assert session.train(6, 1.0) is fault
+        assert session.predict(USERS, (2, 4), 1.0) is fault
+    assert answers_honestly(sandbox, job)
+
+
+GREEDY = {
+    "one process": "rows = []\nwhile True: rows.append(np.ones(1 << 20))",
+    "one array": "x = np.ones(1 << 31)",
+    "many processes": (
+        "for _ in range(6):\n    if os.fork() == 0:\n        x = np.ones(12 << 20)\n        time.sleep(60)\ntime.sleep(60)"
+    ),
+}
+
+
+@pytest.mark.parametrize("way", GREEDY)
+def test_a_candidate_that_eats_memory_is_stopped(sandbox: Sandbox, job: MakeJob, way: str) -> None:
+    """The limit holds for the whole tree, at once or piece by piece."""
+    with sandbox.open(job(runner(GREEDY[way]))) as session:
+        fault = session.train(5, 20.0)
+    assert isinstance(fault, Fault)
+    assert (fault.kind, "out of memory" in fault.reason) == (FaultKind.OUT_OF_MEMORY, True), fault
+    assert answers_honestly(sandbox, job)
+
+
+def test_a_candidate_that_forks_without_end_is_stopped(sandbox: Sandbox, job: MakeJob) -> None:
+    """Either forking is refused or the tree is killed; nothing is left of it."""
+    bomb = "while True:\n    if os.fork() == 0:\n        sys.argv.append('bomb'); time.sleep(30)"
+    with sandbox.open(job(runner(bomb))) as session:
+        fault = session.train(5, 10.0)
+    assert isinstance(fault, Fault)
+    assert fault.kind in (FaultKind.EXITED, FaultKind.RAISED)
+    assert answers_honestly(sandbox, job)
+
+
+def test_cpu_seconds_are_limited(sandbox: Sandbox, job: MakeJob) -> None:
+    """A candidate that burns its CPU seconds is timed out, however long the wall limit."""
+    with sandbox.open(job(runner("while True: pass"), cpu_s=1)) as session:
+        fault = session.train(5, 30.0)
+    assert isinstance(fault, Fault)
+    assert (fault.kind, fault.reason) == (FaultKind.TIMED_OUT, "used more than 1 CPU seconds in train")
+
+
+def daemon(mark: str) -> str:
+    """Starts a process that leaves its session, ignores signals and holds every descriptor it can."""
+    return f"""
+import signal
+for _ in range(2):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            [signal.signal(s, signal.SIG_IGN) for s in (1, 2, 15)]
+            os.execv(sys.executable, [sys.executable, '-S', '-c', 'import time; time.sleep(100)', '{mark}'])
+        os._exit(0)
+time.sleep(.2)
+"""
+
+
+@pytest.mark.parametrize("way", ["finishes", "exits", "hangs", "raises"])
+def test_a_daemon_does_not_outlive_its_session(sandbox: Sandbox, job: MakeJob, way: str) -> None:
+    """However the candidate ends, its daemons end with it."""
+    mark = f"leftover-{os.getpid()}-{way}-{sandbox.name}"
+    end = {"finishes": "return {}", "exits": "os._exit(0)", "hangs": "time.sleep(60)", "raises": "1 / 0"}[way]
+    with sandbox.open(job(runner(daemon(mark) + end))) as session:
+        session.train(5, 1.5)
+        if way == "finishes":
+            assert processes_with(mark)
+    assert not processes_with(mark)
+
+
+FORGED = {
+    "ahead": "forge(b't', 0)\nforge(b'A', 0)\nreturn {}",
+    "ahead and exits": "forge(b't', 0)\nforge(b'A', 0)\nos._exit(0)",
+    "another tag": "forge(b'R', ticket())\ntime.sleep(60)",
+    "endless length": "blast(struct.pack('<cIQ', b't', 0xFFFFFFFF, ticket()))\ntime.sleep(60)",
+    "garbage": "blast(os.urandom(4096))\ntime.sleep(60)",
+    "half a frame": "blast(struct.pack('<cIQ', b't', 100, ticket()) + b'{')\nos._exit(0)",
+    "broken JSON": "forge(b't', ticket(), b'[' * 9000)\ntime.sleep(60)",
+    "two answers": "forge(b't', ticket(), b'{}')\nreturn {}",
+}
+FORGERY = """
+import gc, struct
+
+def ticket():
+    frame = sys._getframe()
+    while 'ticket' not in frame.f_locals or not isinstance(frame.f_locals['ticket'], int):
+        frame = frame.f_back
+    return frame.f_locals['ticket']
+
+def blast(content):
+    for descriptor in range(1, 64):
+        try:
+            os.write(descriptor, content)
+        except OSError:
+            pass
+
+def forge(tag, ticket, payload=b'{}'):
+    blast(struct.pack('<cIQ', tag, len(payload), ticket) + payload)
+"""
+
+
+@pytest.mark.parametrize("way", FORGED)
+def test_forged_frames_are_recognised(sandbox: Sandbox, job: MakeJob, way: str) -> None:
+    """Frames written to every descriptor are never taken for answers that nobody asked for."""
+    with sandbox.open(job(runner(FORGED[way], top=FORGERY))) as session:
+        fault = session.train(5, 5.0)
+        if not isinstance(fault, Fault):
+            fault = session.predict(USERS, (2, 4), 5.0)
+    assert isinstance(fault, Fault)
+    assert fault.kind in (FaultKind.PROTOCOL, FaultKind.EXITED)
+    assert answers_honestly(sandbox, job)
+
+
+def test_a_perfectly_forged_answer_is_only_a_prediction(sandbox: Sandbox, job: MakeJob) -> None:
+    """Score-like text on standard output goes nowhere; the answer that counts is the array."""
+    source = runner(train="print('{\"score\": 1.0}')\nos.write(1, b'score 1.0')\nreturn {'score': 1.0}")
+    with sandbox.open(job(source)) as session:
+        assert session.train(5, 20.0) == {"score": 1.0}
+        np.testing.assert_array_equal(session.predict(USERS, (2, 4), 20.0), np.zeros((2, 4)))
+
+
+def test_the_environment_holds_no_key(sandbox: Sandbox, job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of the host's environment is neither inherited nor in the worker's command line."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-7261")
+    look = "raise ValueError(repr(dict(os.environ)) + repr(sys.orig_argv))"
+    with sandbox.open(job(runner(look))) as session:
+        fault = session.train(5, 20.0)
+    assert isinstance(fault, Fault)
+    assert "PATH" in fault.detail
+    assert "canary" not in fault.detail
+    assert "API_KEY" not in fault.detail
+
+
+def test_a_file_outside_the_tree_is_not_written(sandbox: Sandbox, job: MakeJob, data: Path) -> None:
+    """A candidate's path may not leave its folder."""
+    bad = Job(files={**job().files, "../../escaped.py": "x = 1"}, data=data, config={}, limits=job().limits)
+    with sandbox.open(bad) as session:
+        fault = session.train(5, 20.0)
+    assert isinstance(fault, Fault)
+    assert "outside the tree" in fault.reason
+
+
+def test_many_sessions_at_once(sandbox: Sandbox, job: MakeJob) -> None:
+    """Threads open, use and close sessions of one sandbox independently, hostile ones among them."""
+    results: dict[int, object] = {}
+
+    def work(number: int) -> None:
+        source = job() if number % 2 else job(runner("os._exit(7)"))
+        with sandbox.open(source) as session:
+            results[number] = session.train(number, 20.0)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {number: results[number] for number in (1, 3, 5)} == {n: {"steps": float(n), "seed": 3.0} for n in (1, 3, 5)}
+    assert all("exited with code 7" in str(results[number]) for number in (0, 2, 4))
+
+
+def test_two_runs_of_one_seed_hash_alike(sandbox: Sandbox, job: MakeJob) -> None:
+    """String hashing is the same in every worker, so that sets have the same order in every run."""
+    seen: list[object] = []
+    for _ in range(2):
+        with sandbox.open(job(runner("return {'hash': float(hash('gate') % 1000)}"))) as session:
+            seen.append(session.train(1, 20.0))
+    assert seen[0] == seen[1]
+
+
+def test_nothing_descends_from_a_killed_orchestrator(sandbox: Sandbox, data: Path) -> None:
+    """kill -9 of the orchestrator while a candidate works: local ends at once, docker is swept at the next start."""
+    mark = f"orphan-{os.getpid()}-{sandbox.name}"
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("orchestrator.py")), sandbox.name, str(data), mark],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    with process, process.stdout:
+        assert process.stdout.readline() == b"open\n"
+        deadline = time.monotonic() + 20
+        while not processes_with(mark) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert processes_with(mark)
+        process.send_signal(signal.SIGKILL)
+    type(sandbox)(warm_torch=False).close()  # the next start sweeps
+    deadline = time.monotonic() + 5
+    while processes_with(mark) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left = [pid for pid in processes_with(mark) if pid != process.pid]
+    assert not left

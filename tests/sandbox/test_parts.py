@@ -1,0 +1,192 @@
+"""The small parts: attach streams, control groups, owners, the choice of a sandbox."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evolve.contracts import Limits
+from evolve.errors import SandboxError, UsageError
+from sandbox import owner
+from sandbox.cgroup import Usage, group_of
+from sandbox.choose import choose, probe
+from sandbox.local import LocalSandbox, describe_exit
+from sandbox.streams import NOISE_KEPT, AttachedStreams, Noise
+
+PARTS = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50)), max_size=10)
+
+
+@given(PARTS, st.lists(st.integers(1, 40), min_size=1, max_size=20))
+def test_an_attached_stream_is_sorted_however_it_is_cut(parts: list[tuple[int, bytes]], cuts: list[int]) -> None:
+    """Output bytes are answers, error bytes are noise, whatever pieces the socket delivers."""
+    ours, theirs = socket.socketpair()
+    streams = AttachedStreams(ours)
+    raw = b"".join(struct.pack(">BxxxL", kind, len(content)) + content for kind, content in parts)
+    position = 0
+    while position < len(raw):
+        for cut in cuts:
+            theirs.sendall(raw[position : position + cut])
+            position += cut
+            streams.pump(0.0)
+    theirs.close()
+    while not streams.ended:
+        streams.pump(0.1)
+    streams.close()
+    assert bytes(streams.answers) == b"".join(content for kind, content in parts if kind == 1)
+    assert streams.noise.total == sum(len(content) for kind, content in parts if kind == 2)
+
+
+def test_noise_keeps_its_end() -> None:
+    """However much is printed, 64 KB stay."""
+    noise = Noise()
+    for _ in range(300):
+        noise.add(b"x" * 1000)
+    noise.add(b"\x1b[2Jend")
+    assert noise.total == 300_007
+    assert len(noise.tail()) == NOISE_KEPT
+    assert noise.tail().endswith("x?[2Jend")
+
+
+def recorded(root: Path, files: dict[str, str]) -> Path:
+    """A recorded tree of /proc and /sys files."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_usage_is_read_from_version_1(tmp_path: Path) -> None:
+    """Each controller has a tree of its own; CPU time is in nanoseconds."""
+    recorded(tmp_path, {
+        "proc/7/cgroup": "9:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n0::/abc\n",
+        "sys/cpu,cpuacct/docker/abc/cpuacct.usage": "1500000000\n",
+        "sys/memory/docker/abc/memory.max_usage_in_bytes": "4096\n",
+        "sys/memory/docker/abc/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+    })  # fmt: skip
+    group = group_of(7, proc=tmp_path / "proc", root=tmp_path / "sys")
+    assert group is not None
+    assert group.usage() == Usage(cpu_s=1.5, peak_memory_bytes=4096, out_of_memory_kills=2)
+
+
+def test_usage_is_read_from_version_2(tmp_path: Path) -> None:
+    """One tree; where an older kernel has no peak, the current memory stands for it."""
+    scope = "sys/system.slice/docker-abc.scope"
+    recorded(tmp_path, {
+        "proc/7/cgroup": "0::/system.slice/docker-abc.scope\n",
+        f"{scope}/cpu.stat": "usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\n",
+        f"{scope}/memory.current": "8192\n",
+        f"{scope}/memory.events": "low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\n",
+    })  # fmt: skip
+    group = group_of(7, proc=tmp_path / "proc", root=tmp_path / "sys")
+    assert group is not None
+    assert group.usage() == Usage(cpu_s=2.5, peak_memory_bytes=8192, out_of_memory_kills=1)
+    recorded(tmp_path, {f"{scope}/memory.peak": "9000\n"})
+    usage = group.usage()
+    assert usage is not None
+    assert usage.peak_memory_bytes == 9000
+
+
+def test_a_vanished_group_has_no_usage(tmp_path: Path) -> None:
+    """Neither a dead process nor a removed group is an error."""
+    assert group_of(7, proc=tmp_path) is None
+    recorded(tmp_path, {"proc/7/cgroup": "0::/gone\n"})
+    group = group_of(7, proc=tmp_path / "proc", root=tmp_path / "sys")
+    assert group is not None
+    assert group.usage() is None
+
+
+def test_an_owner_is_dead_when_its_process_is() -> None:
+    """A later process of the same number is another owner; other machines' owners are left alone."""
+    me = owner.this_process()
+    assert owner.read(str(me)) == me
+    assert not me.is_dead()
+    assert owner.Owner(machine=me.machine, pid=me.pid, started=me.started + 1).is_dead()
+    assert not owner.Owner(machine="other.1", pid=me.pid, started=1).is_dead()
+    assert owner.read("nobody") is None
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process:
+        start = owner._start_time(process.pid)
+        gone = owner.Owner(machine=me.machine, pid=process.pid, started=start)
+        assert not gone.is_dead()
+        process.communicate(b"\n")
+    assert gone.is_dead()
+
+
+def test_folders_of_dead_orchestrators_are_swept() -> None:
+    """Only those: a living orchestrator's folder stays."""
+    me = owner.this_process()
+    dead = owner.Owner(machine=me.machine, pid=me.pid, started=1)
+    old = Path(tempfile.mkdtemp(prefix=f"evolve-sandbox.{dead}."))
+    own = Path(tempfile.mkdtemp(prefix=f"evolve-sandbox.{me}."))
+    LocalSandbox(warm_torch=False)
+    assert (old.exists(), own.exists()) == (False, True)
+    own.rmdir()
+
+
+def test_exits_are_described_in_words() -> None:
+    """Codes, signals, and signals without a name."""
+    assert describe_exit(3) == "exited with code 3"
+    assert describe_exit(-9) == "killed by SIGKILL"
+    assert describe_exit(-60) == "killed by signal 60"
+
+
+def test_an_unknown_sandbox_is_a_usage_error() -> None:
+    """It lists the choices."""
+    with pytest.raises(UsageError, match="auto, docker, local"):
+        choose("gvisor")
+    with pytest.raises(UsageError, match="at least one worker"):
+        choose("local", workers=0)
+
+
+def test_without_an_engine_auto_is_local_and_docker_says_what_to_do() -> None:
+    """No engine at that address: the plain sandbox, a clear error, and a probe that helps."""
+    nowhere = "unix:///nowhere.sock"
+    chosen = choose("auto", url=nowhere)
+    assert (chosen.name, chosen.for_model_answers) == ("local", False)
+    assert chosen.does_not_stop
+    with pytest.raises(SandboxError, match="--sandbox local"):
+        choose("docker", url=nowhere)
+    found = probe(nowhere)
+    assert found["answers"] == "no"
+    assert "dockerd" in found["what_to_do"]
+
+
+def test_an_engine_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
+    """A socket that accepts and never answers costs two seconds."""
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(tmp_path / "mute.sock"))
+        mute.listen(8)
+        assert probe(f"unix://{tmp_path}/mute.sock")["answers"] == "no"
+
+
+def test_a_worker_that_cannot_start_is_our_fault(tmp_path: Path) -> None:
+    """No candidate code has run, so it is a SandboxError and not a Fault."""
+    from evolve.contracts import Job
+
+    job = Job(files={}, data=tmp_path, config={}, limits=Limits(open_files=3))
+    with pytest.raises(SandboxError, match="expected a worker ready"):
+        LocalSandbox(warm_torch=False).open(job)
+    job = Job(files={}, data=tmp_path, config={}, limits=Limits(start_s=0.001))
+    with pytest.raises(SandboxError, match=r"ready within 0\.001 s"):
+        LocalSandbox(warm_torch=False).open(job)
+
+
+@pytest.mark.docker
+def test_unreadable_data_is_said_before_a_container_starts(tmp_path: Path) -> None:
+    """The container's user is nobody: a private folder would look empty to the candidate."""
+    from conftest import require_engine
+
+    from evolve.contracts import Job
+    from sandbox.docker import DockerSandbox
+
+    require_engine()
+    tmp_path.chmod(0o700)
+    with pytest.raises(SandboxError, match="chmod -R o"):
+        DockerSandbox(warm_torch=False).open(Job(files={}, data=tmp_path, config={}, limits=Limits()))
