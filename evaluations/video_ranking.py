@@ -1,11 +1,11 @@
 """The `video_ranking` task: splits, queries, labels and metrics over the generated world's log.
 
-Knows nothing of candidates, verdicts or sandboxes. Which days serve what (the log is days -28 to -1):
+Knows nothing of candidates, verdicts or sandboxes. Which days serve what (the log is days -42 to -1):
 
-    train (search and confirm)   -28 .. -14
+    train (search and confirm)   -42 .. -14
     short rung                   -13 .. -11     users split in two halves: search, confirm
     full and replicated rungs    -10 .. -4      same halves
-    final fit                    -28 .. -4
+    final fit                    -42 .. -4
     test                          -3 .. -1      all users, asked once
 
 A candidate sees all of its queries, and a visit on the next day is itself the label `returned`. So of two

@@ -29,6 +29,7 @@ DENSE = (
     "item_click_rate", "item_long_rate", "item_like_rate", "item_skip_rate", "item_age_days", "item_fresh",
     "item_rating", "item_duration_s", "topic_impressions", "topic_clicks", "topic_long_watches",
     "creator_impressions", "creator_clicks", "creator_long_watches",
+    "topic_click_rate", "topic_long_rate", "creator_click_rate", "creator_long_rate",
 )  # fmt: skip
 """The dense features in the order of the columns of `dense`. Counts are raw, hence heavy-tailed."""
 
@@ -77,6 +78,7 @@ class _Past:
     def features(self, day: int, user: NDArray[Any], item: NDArray[Any], items: Columns) -> NDArray[np.float32]:
         of_user, of_item = self.user[user], self.item[item]
         age = (day - items["born"][item]).astype(np.float64)
+        of_topic, of_creator = self.topic[user, items["topic"][item]], self.creator[user, items["creator"][item]]
         blocks = [
             of_user,
             of_item,
@@ -84,8 +86,10 @@ class _Past:
             (day - self.seen_day[user])[:, None],
             _rates(of_item, (3.0, 15.0)),
             np.stack([age, np.exp(-age / 4.0), items["rating"][item], items["duration_s"][item]], axis=1),
-            self.topic[user, items["topic"][item]],
-            self.creator[user, items["creator"][item]],
+            of_topic,
+            of_creator,
+            (of_topic[:, 1:] + (1.0, 0.5)) / (of_topic[:, :1] + 4.0),
+            (of_creator[:, 1:] + (1.0, 0.5)) / (of_creator[:, :1] + 4.0),
         ]
         return np.concatenate(blocks, axis=1).astype(np.float32)
 

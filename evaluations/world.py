@@ -46,8 +46,8 @@ class WorldConfig:
     family: Family = Family.ALIGNED
     users: int = 2000
     first_items: int = 664
-    items_per_day: int = 12
-    log_days: int = 28
+    items_per_day: int = 8
+    log_days: int = 42
     slate: int = 10
 
 

@@ -149,8 +149,8 @@ def draw_items(seed: int, structure: Structure, day: int, count: int, oldest: in
         vector=unit((structure.centres[topic] + spread).astype(np.float32)),
         duration_s=np.exp(rng.normal(np.log(280.0), 1.0, count)).astype(np.float32),
         quality=quality.astype(np.float32),
-        # A quarter of the items promise more than they keep.
-        bait=np.where(rng.random(count) < 0.25, rng.gamma(4.0, 0.35, count), 0.15 * rng.random(count)).astype(np.float32),
+        # One item in seven promises more than it keeps; few enough that clicks still speak for satisfaction.
+        bait=np.where(rng.random(count) < 0.15, rng.gamma(4.0, 0.25, count), 0.15 * rng.random(count)).astype(np.float32),
         appeal=rng.normal(0.0, 0.8, count).astype(np.float32),
         # An upstream content classifier's score: a weak view of quality (correlation about 0.4).
         rating=(0.4 * quality + rng.normal(0.0, 0.9, count)).astype(np.float32),
