@@ -136,7 +136,7 @@ def open_run(
                 started=started_body(config, space, task, box.name),
                 seed_tree=space.seed,
                 gate=space.check,
-                proposer=CatalogProposer(space),
+                proposer=CatalogProposer(space=space),
                 evaluator=judge,
                 lineage=Lineage(folder.lineage),
                 journal=journal,
