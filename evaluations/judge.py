@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from evaluations.observables import claims, did_not_move, mean_of, means
 from evaluations.sessions import Continue, Route, Sessions
 from evaluations.statistics import Paired, SeedVariance, pair, verdict
 from evaluations.store import Store, Walk
@@ -139,17 +140,17 @@ class Judge:
         paired = pair(measured, against, metric, self._seed_variance)
         assert self._seed_candidate is not None
         gain = pair(measured, self._at(self._seed_candidate, measured), metric, self._seed_variance)
-        still = _did_not_move(observable, measured, against)
+        still = did_not_move(observable, measured, against)
         found = verdict(paired, metric, SEARCH_ALPHA, self._minimum_effect, moved=still)
         replicated = rung == self._full.name and len(measured) == self._replicated.seeds
         return Scored(
             rung=self._replicated.name if replicated else rung,
-            score=_mean([m.mean(metric) for m in measured]),
+            score=mean_of([m.mean(metric) for m in measured]),
             gain=gain.effect,
             standard_error=gain.standard_error,
             seeds=len(measured),
-            metrics=_means(measured, self._task.metrics),
-            observables=_claims(measured),
+            metrics=means(measured, self._task.metrics),
+            observables=claims(measured),
             verdict=found,
             promising=replicated and found.decision == "better",
             cpu_s=spent,
@@ -283,38 +284,6 @@ class Judge:
 
 def _detail(fault: Fault, walk: Walk) -> str:
     return fault.detail or walk.evidence.stderr_tail[-4000:]
-
-
-def _did_not_move(
-    observable: Observable | None, measured: Sequence[Measurement], against: Sequence[Measurement]
-) -> str | None:
-    """Why the declared observable vetoes a gain, or None. Observables are claims: they never make a win."""
-    if observable is None:
-        return None
-    new = _claims(measured).get(observable.name)
-    if new is None:
-        return f"the declared observable `{observable.name}` was not reported"
-    if observable.direction == "present":
-        return None if new != 0 else f"the declared observable `{observable.name}` is zero"
-    old = _claims(against).get(observable.name, 0.0)
-    moved = new > old if observable.direction == "up" else new < old
-    if moved:
-        return None
-    return f"the declared observable `{observable.name}` did not go {observable.direction} ({old:.4g} -> {new:.4g})"
-
-
-def _claims(measured: Sequence[Measurement]) -> dict[str, float]:
-    names = set(measured[0].observables).intersection(*(m.observables for m in measured))
-    return {name: _mean([m.observables[name] for m in measured]) for name in sorted(names)}
-
-
-def _means(measured: Sequence[Measurement], metrics: Sequence[str]) -> dict[str, float]:
-    means = {name: _mean([m.mean(name) for m in measured]) for name in metrics}
-    return {name: value for name, value in means.items() if math.isfinite(value)}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _as_seed(measurement: Measurement, seed: int) -> Measurement:

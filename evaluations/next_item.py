@@ -20,7 +20,6 @@ import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +86,7 @@ class NextItem:
     def metrics(self) -> tuple[str, ...]:
         return ("ndcg@10", "recall@10")
 
-    @cached_property
+    @property
     def digest(self) -> str:
         layout = (HELD_OUT, LEAST_TRAINING, LEAST_FOR_TEST, HISTORY, MOST_USERS, SMOKE_USERS, self._seed)
         return hashlib.sha256(f"{self._log.digest} {layout}".encode()).hexdigest()

@@ -137,6 +137,7 @@ class Archive:
         reference = self.candidates[body["reference"]]
         self.pending.append(Pending(candidate=candidate, proposal=proposal, reference=reference))
         self.refused_in_a_row = 0
+        self.final, self.ended = None, ""
 
     def _on_refused(self, body: Mapping[str, Any]) -> None:
         self.refusals.append(Refusal(proposal=body["proposal"], gate=body["gate"], reason=body["reason"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from functools import lru_cache
 
 from evolve.contracts import Tree
 
@@ -20,6 +21,7 @@ def fingerprint(tree: Tree) -> str:
     return digest.hexdigest()
 
 
+@lru_cache(maxsize=4096)
 def _normalised(path: str, text: str) -> str:
     if not path.endswith(".py"):
         return text

@@ -164,13 +164,14 @@ class Loop:
     def _end(self, reason: str) -> str:
         if self._stop.is_set():
             return reason
-        if self.archive.final is None or self.archive.ended != reason:
-            champion = self.archive.champion
-            assert champion is not None
+        champion = self.archive.champion
+        assert champion is not None
+        if self.archive.final is None:
             final = self._persist(lambda: self._evaluator.final(champion, self.archive.seed))
             self._append("final", records.final_to_json(final))
-            self._append("ended", {"reason": reason})
+        if not self.archive.ended:
             self._lineage.annotate(self._notes())
+            self._append("ended", {"reason": reason})
         return reason
 
     # --- small parts ---------------------------------------------------------------------------
