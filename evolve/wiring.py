@@ -52,7 +52,8 @@ def load_task(space: str, dataset: str, world: str, cache: Path) -> Task:
 
         if world not in {family.value for family in Family}:
             raise UsageError(
-                f"there is no world of the family `{world}`", hint=f"Families: {', '.join(family for family in Family)}."
+                f"there is no world of the family `{world}`",
+                hint=f"Families: {', '.join(family for family in Family)}.",
             )
         return VideoRanking(cache / "worlds", WorldConfig(family=Family(world)))
     if space == "next_item":
