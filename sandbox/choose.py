@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping
 
 from evolve.contracts import Sandbox
@@ -32,11 +33,12 @@ def choose(name: str = "auto", workers: int = 1, *, warm_torch: bool = True, url
         raise UsageError(f"unknown sandbox '{name}'", hint=f"Choose one of: {', '.join(CHOICES)}.")
     if workers < 1:
         raise UsageError(f"expected at least one worker, found {workers}")
+    ahead = max(0, min(workers, len(os.sched_getaffinity(0)) - workers))  # only where a core would be idle
     if name == "docker" or (name == "auto" and probe(url)["answers"] == "yes"):
         from sandbox.docker import DockerSandbox
 
-        return DockerSandbox(url=url, warm_torch=warm_torch)
-    return LocalSandbox(warm_torch=warm_torch)
+        return DockerSandbox(url=url, warm_torch=warm_torch, ahead=ahead)
+    return LocalSandbox(warm_torch=warm_torch, ahead=ahead)
 
 
 def probe(url: str | None = None) -> Mapping[str, str]:

@@ -16,13 +16,16 @@ from typing import Any
 
 from evolve.contracts import Job, Limits
 from evolve.errors import SandboxError
+from sandbox.ahead import Ahead
 from sandbox.cgroup import Group, Usage, group_of
-from sandbox.engine import DATA, Engine, container_config, engine_trouble
+from sandbox.engine import DATA, Engine, Recipe, container_config, engine_trouble
 from sandbox.local import describe_exit
 from sandbox.session import Cause, Ending, WorkerSession
 from sandbox.streams import AttachedStreams
 
 _LOOK_EVERY_S = 0.25
+_FULL_SHARES = 1024
+_LOW_SHARES = 128  # of 1024 each: a container started ahead hardly slows a candidate, and never starves
 _SIGNALLED = 128
 _SIGKILL, _SIGXCPU = 9, 24
 
@@ -33,6 +36,7 @@ class DockerSandbox:
     Args:
         url: the engine's address; None takes `DOCKER_HOST` or the standard socket.
         warm_torch: whether a worker imports torch before it is ready; False where candidates need none.
+        ahead: how many containers may be started ahead of their use.
 
     Raises:
         SandboxError: no engine answers, or it can't import the image.
@@ -42,49 +46,51 @@ class DockerSandbox:
     does_not_stop = ""
     for_model_answers = True
 
-    def __init__(self, *, url: str | None = None, warm_torch: bool = True) -> None:
+    def __init__(self, *, url: str | None = None, warm_torch: bool = True, ahead: int = 0) -> None:
         self._engine = Engine(url)
-        self._options = {"warm_torch": warm_torch, "seccomp": True}
+        self._warm_torch = warm_torch
         self._engine.ensure_image()
         self._engine.sweep()
+        self._ahead = Ahead(self._begin, ahead)
 
     def open(self, job: Job) -> WorkerSession:
         """Starts a container and gives it the job. Raises SandboxError."""
-        session = self._start(job.limits, job.data)
+        session = self._ahead.take((job.limits, job.data.resolve()))
+        if session.versions.get("seccomp") != "on":
+            session.close()
+            raise SandboxError("expected a worker behind its seccomp filter, found one without", hint="Report this.")
         session.give(job, DATA)
         return session
 
     def close(self) -> None:
-        """Nothing outlives a session here."""
+        """Removes the containers that were started ahead."""
+        self._ahead.close()
 
-    def _start(self, limits: Limits, data: Path) -> WorkerSession:
+    def _begin(self, key: tuple[Limits, Path], low_priority: bool) -> WorkerSession:
+        limits, data = key
         image = self._engine.ensure_image()  # 2 ms; somebody may have removed it in the middle of a run
-        cell = DockerCell(self._engine, image, limits, data, self._options)
-        session = WorkerSession(cell, sandbox=self.name, limits=limits)
-        session.wait_until_ready()
-        if session.versions.get("seccomp") != "on":
-            session.close()
-            raise SandboxError("expected a worker behind its seccomp filter, found one without", hint="Report this.")
-        session.versions = {
-            **session.versions,
-            "engine": str(self._engine.versions.get("Version", "")),
-            "image": image,
-        }
-        return session
+        shares = _LOW_SHARES if low_priority else _FULL_SHARES
+        options = {"warm_torch": self._warm_torch, "seccomp": True}
+        recipe = Recipe(image=image, limits=limits, data=data, options=options, cpu_shares=shares)
+        cell = DockerCell(self._engine, recipe)
+        known = {"engine": str(self._engine.versions.get("Version", "")), "image": image}
+        return WorkerSession(cell, sandbox=self.name, limits=limits, versions=known)
 
 
 class DockerCell:
     """One container; see `sandbox.session.Cell`."""
 
-    def __init__(self, engine: Engine, image: str, limits: Limits, data: Path, options: Mapping[str, object]) -> None:
-        self._limits = limits
+    def __init__(self, engine: Engine, recipe: Recipe) -> None:
+        self._limits = recipe.limits
+        self._shares = recipe.cpu_shares
         self._ending: Ending | None = None
         self._group: Group | None = None
+        self._sought = False
         self._usage = Usage()
         self._looked = 0.0
         self._client = engine.client()
         with engine_trouble("create a container"):
-            config = container_config(self._client, image, limits, data, options)
+            config = container_config(self._client, recipe)
             self._id = str(self._client.create_container_from_config(config)["Id"])
         try:
             self.streams = AttachedStreams(self._attach())
@@ -92,6 +98,7 @@ class DockerCell:
                 self._client.start(self._id)
         except SandboxError:
             self._remove()
+            self._client.close()
             raise
 
     def _attach(self) -> socket.socket:
@@ -111,28 +118,52 @@ class DockerCell:
         return self._usage.out_of_memory_kills > 0
 
     def _note_usage(self) -> None:
-        if self._group is None:
+        if not self._sought:
             with engine_trouble("inspect a container"):
                 pid = int(self._client.inspect_container(self._id)["State"]["Pid"])
             self._group = group_of(pid) if pid else None
+            self._sought = True
         self._usage = (self._group and self._group.usage()) or self._usage
+
+    def _ask_usage(self) -> None:
+        """Where the control group is another machine's, the engine's own figures; slower, so only at the end."""
+        with engine_trouble("measure a container"):
+            told: Mapping[str, Any] = self._client.stats(self._id, stream=False, one_shot=True)
+        memory = told.get("memory_stats", {})
+        self._usage = Usage(
+            cpu_s=told["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
+            peak_memory_bytes=int(memory.get("max_usage", memory.get("usage", 0))),
+        )
+
+    def hurry(self) -> None:
+        """See `Cell.hurry`."""
+        if self._shares != _FULL_SHARES:
+            with engine_trouble("speed a container up"):
+                self._client.update_container(self._id, cpu_shares=_FULL_SHARES)
+            self._shares = _FULL_SHARES
 
     def end(self, grace_s: float) -> Ending:
         """See `Cell.end`."""
         if self._ending is None:
-            self._note_usage()
-            exhausted = self._usage.out_of_memory_kills > 0
-            gone = grace_s > 0 and not exhausted and self._gone_within(grace_s)
-            self.streams.pump(0.0)  # what was printed last
-            self.streams.close()  # before the kill: an engine with a stalled reader hangs
-            if gone:
-                self._ending = self._post_mortem()
-            elif exhausted:
-                self._ending = self._out_of_memory()
-            else:
-                self._ending = self._as_ending("killed", "ended by the host")
-            self._remove()
+            try:
+                self._ending = self._end(grace_s)
+                self._remove()
+            finally:
+                self.streams.close()
+                self._client.close()
         return self._ending
+
+    def _end(self, grace_s: float) -> Ending:
+        self._note_usage()
+        exhausted = self._usage.out_of_memory_kills > 0
+        gone = grace_s > 0 and not exhausted and self._gone_within(grace_s)
+        if self._group is None and not gone:
+            self._ask_usage()
+        self.streams.pump(0.0)  # what was printed last
+        self.streams.close()  # before the kill: an engine with a stalled reader hangs
+        if gone:
+            return self._post_mortem()
+        return self._out_of_memory() if exhausted else self._as_ending("killed", "ended by the host")
 
     def _gone_within(self, grace_s: float) -> bool:
         import requests
@@ -171,4 +202,3 @@ class DockerCell:
 
         with engine_trouble("remove a container"), contextlib.suppress(docker.errors.NotFound):
             self._client.remove_container(self._id, force=True, v=True)
-        self._client.close()

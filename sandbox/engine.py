@@ -15,6 +15,7 @@ import stat
 import sys
 import tarfile
 from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +143,22 @@ def _mount_points() -> bytes:
     return archive.getvalue()
 
 
-def container_config(client: Any, image: str, limits: Limits, data: Path, options: Mapping[str, object]) -> Any:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What differs from container to container. `options` are the worker's; `cpu_shares` its weight among busy ones."""
+
+    image: str
+    limits: Limits
+    data: Path
+    options: Mapping[str, object]
+    cpu_shares: int
+
+
+def container_config(client: Any, recipe: Recipe) -> Any:
     """Everything that a candidate's container is given; what is not here it has not."""
     from docker.types import LogConfig, Ulimit
 
+    limits = recipe.limits
     memory = limits.memory_bytes
     host = client.create_host_config(
         network_mode="none",
@@ -156,12 +169,13 @@ def container_config(client: Any, image: str, limits: Limits, data: Path, option
         memswap_limit=memory,
         pids_limit=limits.processes,
         nano_cpus=1_000_000_000,
+        cpu_shares=recipe.cpu_shares,
         init=True,
         ipc_mode="private",
         shm_size=_SCRATCH_BYTES,
         tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size={_SCRATCH_BYTES},nr_inodes=10k,mode=1777"},  # noqa: S108
         log_config=LogConfig(type="none"),
-        mounts=mounts(data),
+        mounts=mounts(recipe.data),
         ulimits=[
             Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
             Ulimit(name="fsize", soft=limits.file_bytes, hard=limits.file_bytes),
@@ -170,8 +184,8 @@ def container_config(client: Any, image: str, limits: Limits, data: Path, option
         ],
     )
     return client.create_container_config(
-        image=image,
-        command=[sys.executable, "-s", "-P", "-B", "-u", "/sb/worker.py", json.dumps(options)],
+        image=recipe.image,
+        command=[sys.executable, "-s", "-P", "-B", "-u", "/sb/worker.py", json.dumps(dict(recipe.options))],
         user=USER,
         working_dir="/tmp",  # noqa: S108
         environment=_environment(),

@@ -21,6 +21,7 @@ from pathlib import Path
 from evolve.contracts import Job, Limits
 from evolve.errors import SandboxError
 from sandbox import owner
+from sandbox.ahead import Ahead
 from sandbox.session import Cause, Ending, WorkerSession
 from sandbox.streams import PipeStreams
 
@@ -35,26 +36,29 @@ class LocalSandbox:
 
     Args:
         warm_torch: whether a worker imports torch before it is ready; False where candidates need none.
+        ahead: how many workers may be started ahead of their use.
     """
 
     name = "local"
     does_not_stop = "it reads the host's files as you do and may use the network"
     for_model_answers = False
 
-    def __init__(self, *, warm_torch: bool = True) -> None:
+    def __init__(self, *, warm_torch: bool = True, ahead: int = 0) -> None:
         self._warm_torch = warm_torch
+        self._ahead = Ahead(self._begin, ahead)
         sweep()
 
     def open(self, job: Job) -> WorkerSession:
         """Starts a worker and gives it the job. Raises SandboxError."""
-        session = self._start(job.limits)
+        session = self._ahead.take(job.limits)
         session.give(job, str(job.data.resolve()))
         return session
 
     def close(self) -> None:
-        """Nothing outlives a session here."""
+        """Ends the workers that were started ahead."""
+        self._ahead.close()
 
-    def _start(self, limits: Limits) -> WorkerSession:
+    def _begin(self, limits: Limits, low_priority: bool) -> WorkerSession:
         options = json.dumps({"warm_torch": self._warm_torch, "seccomp": False})
         try:
             cell = LocalCell([sys.executable, *_PYTHON, str(_CARGO / "worker.py"), options], limits)
@@ -62,9 +66,7 @@ class LocalSandbox:
             raise SandboxError(
                 f"expected to start a worker process, found: {error}", hint="Free some disk, memory or processes."
             ) from error
-        session = WorkerSession(cell, sandbox=self.name, limits=limits)
-        session.wait_until_ready()
-        return session
+        return WorkerSession(cell, sandbox=self.name, limits=limits)
 
 
 class LocalCell:
@@ -106,6 +108,9 @@ class LocalCell:
     def look(self) -> bool:
         """The guard watches and kills; nothing to note here."""
         return False
+
+    def hurry(self) -> None:
+        """Nothing to do: only root could raise a priority again, so none is lowered."""
 
     def end(self, grace_s: float) -> Ending:
         """See `Cell.end`."""
@@ -154,7 +159,7 @@ def _ending(report: Mapping[str, object], limits: Limits, cpu_s: float) -> Endin
             cause, reason = "processes", f"more than {limits.processes} processes"
         case "leash":
             cause, reason = "killed", "ended by the host"
-        case _ if code in (-signal.SIGXCPU, -signal.SIGKILL) and cpu_s >= limits.cpu_s:
+        case _ if code == -signal.SIGXCPU or (code == -signal.SIGKILL and cpu_s >= limits.cpu_s):
             cause, reason = "cpu", f"used more than {limits.cpu_s} CPU seconds"
         case _:
             pass

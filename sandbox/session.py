@@ -59,6 +59,10 @@ class Cell(Protocol):
         """
         ...
 
+    def hurry(self) -> None:
+        """Gives a tree that was started at low priority its full share of the CPU."""
+        ...
+
     def end(self, grace_s: float) -> Ending:
         """Waits `grace_s` for the worker to go by itself, then kills the whole tree and frees everything.
 
@@ -79,16 +83,23 @@ class WorkerSession:
     """One candidate in one worker. See `evolve.contracts.Session`; also its own context manager."""
 
     def __init__(
-        self, cell: Cell, *, sandbox: str, limits: Limits, clock: Callable[[], float] = time.monotonic
+        self,
+        cell: Cell,
+        *,
+        sandbox: str,
+        limits: Limits,
+        versions: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cell = cell
         self._sandbox = sandbox
         self._limits = limits
         self._clock = clock
         self._began = clock()
+        self._unwanted = False
         self._fault: Fault | None = None
         self._evidence: Evidence | None = None
-        self.versions: Mapping[str, str] = {}
+        self.versions: Mapping[str, str] = versions or {}
 
     def __enter__(self) -> WorkerSession:
         return self
@@ -102,12 +113,30 @@ class WorkerSession:
         """Waits for the worker's first frame. Raises SandboxError (no candidate code has run yet)."""
         try:
             payload = self._receive(0, {frames.READY: LONGEST_READY}, self._clock() + self._limits.start_s)
-            self.versions = {str(name): str(value) for name, value in frames.unpack_json(payload[1]).items()}
+            told = {str(name): str(value) for name, value in frames.unpack_json(payload[1]).items()}
+            self.versions = {**told, **self.versions}
         except (_TooLate, _Gone, FrameError) as error:
             raise self._broken(f"expected a worker ready within {self._limits.start_s:g} s", error) from error
 
+    def is_waiting(self) -> bool:
+        """Whether the worker still waits for its job, having said nothing since it was ready."""
+        self._cell.streams.pump(0.0)
+        return not self._cell.streams.ended and not self._cell.streams.answers
+
+    def hurry(self) -> None:
+        """See `Cell.hurry`."""
+        self._cell.hurry()
+
+    def give_up(self) -> None:
+        """Makes a `wait_until_ready` of another thread raise SandboxError within a quarter of a second."""
+        self._unwanted = True
+
     def give(self, job: Job, data: str) -> None:
-        """Sends the candidate's and the harness's files; `data` is the data folder as the worker sees it."""
+        """Sends the candidate's and the harness's files; `data` is the data folder as the worker sees it.
+
+        The evidence's wall time counts from here.
+        """
+        self._began = self._clock()
         payload = frames.pack_json({"files": dict(job.files), "config": dict(job.config), "data": data})
         if len(payload) > LONGEST_JOB:
             raise SandboxError(f"expected a job of at most {LONGEST_JOB} bytes, found {len(payload)}")
@@ -225,7 +254,7 @@ class WorkerSession:
         """Moves bytes once. Raises _TooLate, _Gone, or FrameError on a flood of prints."""
         streams = self._cell.streams
         left = deadline - self._clock()
-        if left <= 0:
+        if left <= 0 or self._unwanted:
             raise _TooLate
         waiting = len(streams.answers)
         sent = streams.pump(min(left, _LOOK_EVERY_S), outgoing)

@@ -1,0 +1,99 @@
+"""Workers started ahead: used once, replaced where they died, none left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from sandbox_cases import runner
+
+from evolve.contracts import Job, Sandbox
+from sandbox import owner
+
+ONCE = "assert not os.path.exists('seen')\nopen('seen', 'w').close()\nreturn {}"
+
+
+def guards() -> list[int]:
+    """The guards whose parent is this process, whichever thread started them."""
+    children = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
+    return [int(pid) for pid in children if "guard.py" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def containers() -> list[str]:
+    """The containers that this process owns."""
+    from sandbox.engine import OWNER_LABEL, Engine
+
+    with closing(Engine().client()) as client:
+        mine = {"label": f"{OWNER_LABEL}={owner.this_process()}"}
+        return [str(found["Id"]) for found in client.containers(all=True, filters=mine)]
+
+
+def alive(sandbox: Sandbox) -> int:
+    """How many workers this process has."""
+    return len(guards() if sandbox.name == "local" else containers())
+
+
+def kill_all(sandbox: Sandbox) -> None:
+    """Kills the workers of this process from outside."""
+    if sandbox.name == "local":
+        for pid in guards():
+            os.kill(pid, signal.SIGKILL)
+        return
+    from sandbox.engine import Engine
+
+    with closing(Engine().client()) as client:
+        for container in containers():
+            client.kill(container)
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    """Waits at most twenty seconds until it holds."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_workers_started_ahead_are_used_once_and_ended(sandbox: Sandbox, job: Callable[..., Job]) -> None:
+    """Each candidate finds a fresh folder, also after a worker died while it waited or the limits changed."""
+    with closing(type(sandbox)(warm_torch=False, ahead=1)) as ahead:
+        for _ in range(3):
+            with ahead.open(job(runner(ONCE))) as session:
+                assert session.train(1, 20.0) == {}
+        wait_for(lambda: alive(sandbox) == 1)
+        time.sleep(0.5)
+        kill_all(sandbox)
+        time.sleep(0.5)
+        with ahead.open(job(runner(ONCE))) as session:
+            assert session.train(1, 20.0) == {}
+        with ahead.open(job(runner(ONCE), cpu_s=7)) as session:
+            assert session.train(1, 20.0) == {}
+    wait_for(lambda: alive(sandbox) == 0)
+
+
+def test_the_next_worker_waits_ready(sandbox: Sandbox, job: Callable[..., Job]) -> None:
+    """A worker that had time to start takes its job at once."""
+    with closing(type(sandbox)(warm_torch=False, ahead=1)) as ahead:
+        with ahead.open(job(runner())) as session:
+            assert session.train(1, 20.0) == {}
+            wait_for(lambda: alive(sandbox) == 2)
+            time.sleep(1.5)
+        began = time.process_time()
+        with ahead.open(job(runner())) as session:
+            assert session.train(1, 20.0) == {}
+        assert time.process_time() - began < 1.0
+
+
+def test_closing_does_not_wait_for_a_worker_on_its_way(sandbox: Sandbox, job: Callable[..., Job]) -> None:
+    """A start that nobody needs any more is given up."""
+    ahead = type(sandbox)(warm_torch=True, ahead=1)
+    with ahead.open(job(runner())) as session:
+        assert session.train(1, 20.0) == {}
+    began = time.monotonic()
+    ahead.close()
+    assert time.monotonic() - began < 5
+    assert alive(sandbox) == 0
