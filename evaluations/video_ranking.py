@@ -186,17 +186,23 @@ class VideoRanking:
         rows = slice(0, int(np.searchsorted(impressions["day"], cut)))
         known = impressions["day"][rows] < cut - 1
         columns = {name: column[rows] for name, column in self._features_at(cut).items()}
-        labels = {name: impressions[name][rows].astype(np.float32) for name in ("click", "watch_s", "like", "share", "skip")}
-        return columns | labels | {
-            "long_watch": long_watch(self.log)[rows].astype(np.float32),
-            "duration_s": self.log.items["duration_s"][impressions["item"][rows]],
-            "returned": (impressions["returned"][rows] & known).astype(np.float32),
-            "returned_known": known.astype(np.float32),
-            "day": impressions["day"][rows].astype(np.int32),
-            "position": impressions["position"][rows].astype(np.int32),
-            "propensity": impressions["propensity"][rows],
-            "sizes": self._sizes(),
+        labels = {
+            name: impressions[name][rows].astype(np.float32) for name in ("click", "watch_s", "like", "share", "skip")
         }
+        return (
+            columns
+            | labels
+            | {
+                "long_watch": long_watch(self.log)[rows].astype(np.float32),
+                "duration_s": self.log.items["duration_s"][impressions["item"][rows]],
+                "returned": (impressions["returned"][rows] & known).astype(np.float32),
+                "returned_known": known.astype(np.float32),
+                "day": impressions["day"][rows].astype(np.int32),
+                "position": impressions["position"][rows].astype(np.int32),
+                "propensity": impressions["propensity"][rows],
+                "sizes": self._sizes(),
+            }
+        )
 
     def _sizes(self) -> NDArray[np.int32]:
         """How many users, items, topics, creators and devices there are."""

@@ -6,6 +6,7 @@ stay as they were at the start of that day, so that no label of a later day is e
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def build_features(log: Log, *, frozen: int) -> Columns:
     dense = np.empty((len(marks), len(DENSE)), dtype=np.float32)
     recent = np.empty((len(marks), RECENT), dtype=np.int16)
     edges = np.searchsorted(columns["day"], np.arange(-log.config.log_days, 1))
-    for day, (first, last) in zip(range(-log.config.log_days, 0), zip(edges, edges[1:], strict=False), strict=False):
+    for day, (first, last) in zip(range(-log.config.log_days, 0), pairwise(edges), strict=False):
         user, item = columns["user"][first:last], columns["item"][first:last]
         dense[first:last] = past.features(day, user, item, items)
         recent[first:last] = past.recent[user]

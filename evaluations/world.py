@@ -162,9 +162,7 @@ class World:
         left = mass.sum(axis=1, keepdims=True) - np.cumsum(shown, axis=1) + shown
         return slate, (shown / left).astype(np.float32)
 
-    def _record(
-        self, who: Ids, slate: Ids, propensity: Singles, hour: Ids, device: Ids, signals: Signals
-    ) -> Day:
+    def _record(self, who: Ids, slate: Ids, propensity: Singles, hour: Ids, device: Ids, signals: Signals) -> Day:
         width = self.config.slate
         return Day(
             day=self.day,

@@ -6,7 +6,6 @@ Knows nothing of features or splits.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -25,8 +24,8 @@ Columns = dict[str, NDArray[Any]]
 WORLD_VERSION = 1
 """Grows with every change that gives other numbers; part of every digest."""
 
-_IMPRESSION = ("user", "item", "slate", "position", "propensity", "hour", "device")
-_IMPRESSION += ("click", "watch_s", "like", "share", "skip")
+_CONTEXT = ("user", "item", "slate", "position", "propensity", "hour", "device")
+_IMPRESSION = (*_CONTEXT, "click", "watch_s", "like", "share", "skip")
 _ITEM = ("born", "topic", "creator", "duration_s", "rating")
 
 
@@ -94,7 +93,7 @@ def stored(folder: Path, make: Callable[[], Mapping[str, NDArray[Any]]]) -> Path
             for name, column in make().items():
                 np.save(draft / f"{name}.npy", column, allow_pickle=False)
             draft.chmod(0o755)
-            os.rename(draft, folder)
+            draft.rename(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:

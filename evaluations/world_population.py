@@ -117,6 +117,7 @@ def unit(vectors: Singles) -> Singles:
 
 
 def draw_structure(seed: int) -> Structure:
+    """What never changes, drawn once."""
     rng = stream(seed, Purpose.STRUCTURE)
     # A sigmoid of a wide normal is mostly open or mostly shut: contexts select interests rather than
     # shade them (news in the morning on a phone, films in the evening on a television).
@@ -124,7 +125,7 @@ def draw_structure(seed: int) -> Structure:
     by_device = np.log(np.array([120.0, 300.0, 1200.0]))[:, None]
     by_daypart = np.array([0.3, -0.4, 0.0, 0.4])[None, :]
     return Structure(
-        centres=unit(rng.standard_normal((TOPICS, INTERESTS))).astype(np.float32),
+        centres=unit(rng.standard_normal((TOPICS, INTERESTS)).astype(np.float32)),
         creator_topic=rng.integers(0, TOPICS, CREATORS),
         creator_quality=rng.normal(0.0, 0.6, CREATORS).astype(np.float32),
         gate=gate.astype(np.float32),
@@ -150,7 +151,9 @@ def draw_items(seed: int, structure: Structure, day: int, count: int, oldest: in
         duration_s=np.exp(rng.normal(np.log(280.0), 1.0, count)).astype(np.float32),
         quality=quality.astype(np.float32),
         # One item in seven promises more than it keeps; few enough that clicks still speak for satisfaction.
-        bait=np.where(rng.random(count) < 0.15, rng.gamma(4.0, 0.25, count), 0.15 * rng.random(count)).astype(np.float32),
+        bait=np.where(rng.random(count) < 0.15, rng.gamma(4.0, 0.25, count), 0.15 * rng.random(count)).astype(
+            np.float32
+        ),
         appeal=rng.normal(0.0, 0.8, count).astype(np.float32),
         # An upstream content classifier's score: a weak view of quality (correlation about 0.4).
         rating=(0.4 * quality + rng.normal(0.0, 0.9, count)).astype(np.float32),
@@ -163,9 +166,12 @@ def append(items: Items, arrived: Items) -> Items:
 
 
 def draw_users(seed: int, structure: Structure, count: int, day: int) -> Users:
+    """`count` users as they are on the morning of `day`."""
     rng = stream(seed, Purpose.USERS)
     favourites = rng.dirichlet(np.full(TOPICS, 0.15), size=count)
-    interest = unit((favourites @ structure.centres + 0.25 * rng.standard_normal((count, INTERESTS))).astype(np.float32))
+    interest = unit(
+        (favourites @ structure.centres + 0.25 * rng.standard_normal((count, INTERESTS))).astype(np.float32)
+    )
     # Tastes that no latent factor explains: three topics loved or shunned, three creators followed.
     quirk = np.zeros((count, TOPICS), dtype=np.float32)
     loyalty = np.zeros((count, CREATORS), dtype=np.float32)

@@ -25,7 +25,7 @@ class Truth:
     """Weights of the choice model, in logits unless said otherwise."""
 
     click_base: float = -1.1
-    """With the terms below half of what is examined and a quarter of what is shown is clicked, as in short-video feeds."""
+    """With the terms below a quarter of what is shown is clicked, as in short-video feeds."""
     stay_base: float = 0.6
     """Almost half of all clicks become long watches."""
     affinity: float = 1.0
@@ -75,6 +75,7 @@ class Signals:
 
 
 def sigmoid(logit: NDArray[np.floating]) -> Floats:
+    """Logits to probabilities."""
     return 1.0 / (1.0 + np.exp(-logit.astype(np.float64)))
 
 
@@ -120,7 +121,12 @@ def choose(
     stay += visible - truth.bait_watch * bait - 0.5 * bored + 1.3 * mood
     share_watched = sigmoid(stay)
     held = click & (share_watched > 0.5)
-    worth = 0.5 * liking + 0.7 * truth.quality_watch * items.quality[slate] - 0.8 * bait * float(truth.bait_watch > 0) - 0.5 * bored
+    worth = (
+        0.5 * liking
+        + 0.7 * truth.quality_watch * items.quality[slate]
+        - 0.8 * bait * float(truth.bait_watch > 0)
+        - 0.5 * bored
+    )
     like = held & (luck[..., 1] < sigmoid(-1.6 + 1.2 * engaged + worth + visible))
     share = held & (luck[..., 2] < sigmoid(-3.2 + 0.8 * engaged + worth + visible))
     return Signals(

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
 import architecture
+import numpy as np
 import optimizer
 import reward
+import torch
 import train
+from torch import Tensor, nn
 
 IDS = ("user", "item", "topic", "creator", "device", "hour", "weekday")
 LABELS = ("click", "watch_s", "duration_s", "long_watch", "like", "share", "skip", "returned", "returned_known")
@@ -27,11 +26,11 @@ PAST = {"past_clicks": 1, "past_long_watches": 2, "past_likes": 3, "past_visits"
 """Which raw dense column tells what the user did before."""
 THINNING = 4
 WINDOW_ROWS = 2048
-PROBE_ROWS = 2048
+PROBE_ROWS = 16384
 ANSWER_ROWS = 4096
 LATE_SHARE = 0.1
 WATCH_EVERY = 16
-"""Norms are measured on every 16th of the last tenth of a call's steps."""
+"""Norms are measured on every 16th of the last tenth of a call's steps, the first of them included."""
 
 Batch = dict[str, Tensor]
 
@@ -133,11 +132,11 @@ class Runner:
             left = examples - self.seen
             if len(features["user"]) > left:
                 features, labels = cut(features, slice(left)), cut(labels, slice(left))
-            self._step(features, labels, watch if self.seen >= late else None)
+            self._step(features, labels, watch if self.seen + len(features["user"]) > late else None)
         return self._claims(watch)
 
     def _step(self, features: Batch, labels: Batch, watch: Watch | None) -> None:
-        before = watch.before() if watch and self.step % WATCH_EVERY == 0 else None
+        before = watch.before() if watch and len(watch.losses) % WATCH_EVERY == 0 else None
         loss = train.train_step(self.model, self.optimizers, features, labels, self.step, self.steps)
         if watch:
             watch.losses.append(loss)
@@ -182,10 +181,13 @@ class Runner:
         target, weight = reward.reward(labels).float(), reward.example_weight(labels).float()
         clicked = labels["click"] > 0
         held, left = clicked & (labels["long_watch"] > 0), clicked & (labels["long_watch"] == 0)
+        known = clicked & (labels["returned_known"] > 0)
+        back, gone = known & (labels["returned"] > 0), known & (labels["returned"] == 0)
         return {
             "reward_mean": float(target.mean()),
             # What a long watch earns over another click: zero where only clicks count.
             "reward_separation": float((target * weight)[held].mean() - (target * weight)[left].mean()),
+            "return_separation": float((target * weight)[back].mean() - (target * weight)[gone].mean()),
             "weight_spread": float(weight.std()),
         }
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-
 from optimizer import learning_rate_factor
 from reward import error, example_weight, reward
+from torch import Tensor, nn
 
-BATCH_SIZE = 64  # tunable: 32 .. 512 log int
+BATCH_SIZE = 32  # tunable: 16 .. 256 log int
 
 
 def training_loss(model: nn.Module, batch: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
