@@ -108,11 +108,10 @@ def open_run(
 ) -> Generator[Run]:
     """Opens a new or an old run for writing and closes its sandbox at the end."""
     from agents.catalog import CatalogProposer
-    from sandbox.choose import choose
-
     from evaluations.judge import Judge
     from evaluations.sessions import Sessions
     from evaluations.store import Store
+    from sandbox.choose import choose
     from search_spaces.space import load
 
     require_git()

@@ -33,9 +33,7 @@ def _open(run: str, out: Path) -> tuple[RunFolder, Archive]:
 def _candidate(archive: Archive, number: int) -> Candidate:
     if not 0 <= number < len(archive.candidates):
         last = len(archive.candidates) - 1
-        raise UsageError(
-            f"there is no candidate {number}", hint=f"The run has 0 to {last}: see `evolve log`."
-        )
+        raise UsageError(f"there is no candidate {number}", hint=f"The run has 0 to {last}: see `evolve log`.")
     return archive.candidates[number]
 
 
