@@ -1,59 +1,92 @@
-"""A run as one self-contained HTML page. Reads the archive and the lineage; decides nothing."""
+"""A run as one self-contained HTML page. Reads the archive and the lineage; decides nothing, fetches nothing.
+
+Texts of proposals and outcomes come from strangers: every one of them is escaped.
+"""
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from evolve.archive import Archive
-from evolve.contracts import Scored
+from evolve.errors import RunError
 from evolve.lineage import Lineage
-from evolve.report.figures import best_so_far, funnel, payoffs
+from evolve.report import rows
+
+ERROR_BUDGET = 0.05
+"""The chance, over the whole run, of promoting anything that is not better (the loop's `ALPHA`)."""
 
 
 def write(archive: Archive, lineage: Lineage, path: Path) -> Path:
-    """Writes the page to `path` and returns it. Works at any moment of a run."""
-    import jinja2
+    """Writes the page of a run at any stage to `path`, whole or not at all; returns `path`.
 
-    template = resources.files("evolve.report").joinpath("page.html").read_text()
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.from_string(template).render(_content(archive, lineage))
-    path.write_text(page, encoding="utf-8")
+    Equal archives give equal pages. Raises RunError for a run that has not recorded its start.
+    """
+    if not archive.candidates:
+        raise RunError("the run has recorded no start, so there is nothing to report", hint="Start it with --resume.")
+    page = render(archive, lineage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.write_text(page, encoding="utf-8")
+    unfinished.replace(path)
     return path
 
 
-def _content(archive: Archive, lineage: Lineage) -> dict[str, Any]:
-    champion = archive.champion or archive.seed
+def render(archive: Archive, lineage: Lineage) -> str:
+    """The page as text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("evolve.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["signed"] = rows.signed
+    return environment.get_template("page.html").render(_context(archive, lineage))
+
+
+def _context(archive: Archive, lineage: Lineage) -> dict[str, Any]:
+    table = rows.candidates(archive)
+    metrics, final_rows = rows.final_table(archive)
+    cpu = rows.cpu_seconds(archive)
+    champion = archive.champion if archive.champion is not None else archive.seed
+    diff = "" if champion.number == 0 else lineage.diff(archive.seed.commit, champion.commit)
     return {
-        "settings": archive.settings,
         "archive": archive,
+        "settings": archive.settings,
+        "metric": archive.settings.get("metric", "the metric"),
         "champion": champion,
-        "rows": [_row(archive, k) for k in range(len(archive.attempts))],
-        "spent": sum(c.verdict.alpha for c in archive.confirmations),
-        "cpu_s": sum(getattr(a.outcome, "cpu_s", 0.0) for a in archive.attempts),
-        "diff": lineage.diff(archive.seed.commit, champion.commit).splitlines(),
-        "figures": [best_so_far(archive), funnel(archive), payoffs(archive)],
-        "plotly": _plotly(),
+        "champion_row": table[champion.number],
+        "champion_outcome": rows.champion_outcome(archive),
+        "table": table,
+        "tree": rows.tree(archive, table),
+        "final_metrics": metrics,
+        "final_rows": final_rows,
+        "cpu": cpu,
+        "cpu_total": sum(cpu.values()),
+        "tokens": sum(a.proposal.tokens for a in archive.attempts),
+        "cost_usd": sum(a.proposal.cost_usd for a in archive.attempts),
+        "alpha_spent": sum(c.verdict.alpha for c in archive.confirmations),
+        "alpha_budget": ERROR_BUDGET,
+        "diff": rows.diff_lines(diff),
+        "charts": _charts(archive),
     }
 
 
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
+def _charts(archive: Archive) -> dict[str, Any]:
+    """The charts as HTML by name, for those that have anything to show; plotly.js goes in once, with the first."""
+    from markupsafe import Markup
+    from plotly import io
 
-    return get_plotlyjs()
+    from evolve.report import figures
 
-
-def _row(archive: Archive, k: int) -> dict[str, Any]:
-    attempt = archive.attempts[k]
-    outcome = attempt.outcome
-    scored = outcome if isinstance(outcome, Scored) else None
-    return {
-        "number": attempt.candidate.number,
-        "parents": " ".join(f"#{archive.by_commit[p].number}" for p in attempt.proposal.parents),
-        "proposal": attempt.proposal,
-        "outcome": outcome,
-        "gain": f"{scored.gain:+.4f} ± {1.96 * scored.standard_error:.4f}" if scored else "",
-        "verdict": scored.verdict.decision if scored and scored.verdict else "",
-        "reason": "" if scored else getattr(outcome, "reason", ""),
+    drawn = {
+        "progress": figures.progress(archive),
+        "funnel": figures.funnel(archive),
+        "techniques": figures.techniques(archive),
     }
+    charts: dict[str, Any] = {}
+    for name, figure in drawn.items():
+        if figure is not None:
+            options = {"displaylogo": False, "responsive": True, "displayModeBar": False}
+            piece = io.to_html(figure, config=options, full_html=False, include_plotlyjs=not charts, div_id=name)
+            charts[name] = Markup(piece)  # noqa: S704 - plotly's own markup; it escapes its JSON, we escape its texts
+    return charts
