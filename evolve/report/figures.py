@@ -212,6 +212,7 @@ def _styled(figure: Any, *, height: int) -> Any:
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
         font={"family": "system-ui, sans-serif", "size": 12},
         hovermode="closest",
+        hoverlabel={"bgcolor": "#292524"},
     )
     figure.update_xaxes(gridcolor=GRID, zerolinecolor="gray", automargin=True)
     figure.update_yaxes(gridcolor=GRID, zerolinecolor="gray", automargin=True)
