@@ -63,7 +63,7 @@ def progress(archive: Archive) -> Any:
     reach = max(top, NORMAL_95 * scored[0][1].standard_error, 1e-9)
     lowest = min(o.gain - NORMAL_95 * o.standard_error for _, o in scored)
     figure.update_yaxes(title="gain over the seed", range=[max(lowest, -reach) - 0.08 * reach, 1.12 * reach])
-    figure.update_xaxes(title="proposal", rangemode="tozero")
+    figure.update_xaxes(title="proposal", rangemode="tozero", dtick=_whole_step(len(archive.attempts)))
     return _styled(figure, height=420)
 
 
@@ -84,7 +84,7 @@ def funnel(archive: Archive) -> Any:
             figure.add_trace(bar.update(texttemplate="%{text:d}", textposition="inside", insidetextanchor="middle"))
     figure.update_layout(barmode="stack")
     figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(title="proposals")
+    figure.update_xaxes(title="proposals", dtick=_whole_step(len(archive.attempts) + len(archive.refusals)))
     return _styled(figure, height=120 + 44 * len(rows))
 
 
@@ -200,6 +200,11 @@ def _rungs(archive: Archive) -> list[str]:
     """The known rungs, then any other that an outcome names."""
     named = {a.outcome.rung for a in archive.attempts if not isinstance(a.outcome, Rejected)}
     return [*RUNGS, *sorted(named.difference(RUNGS))]
+
+
+def _whole_step(most: int) -> int | None:
+    """The step of an axis that counts: one where plotly would choose fractions, else plotly's own."""
+    return 1 if most <= 10 else None
 
 
 def _styled(figure: Any, *, height: int) -> Any:
