@@ -84,8 +84,8 @@ def measure(quick: bool) -> Result:
     """The median per candidate, and how much the last fifth costs beside the first."""
     took = trivial_run(60 if quick else 501)
     part = max(1, len(took) // 5)
-    median_ms = statistics.median(took) * 1e3
-    growth = statistics.median(took[-part:]) / statistics.median(took[:part])
+    median_ms = float(statistics.median(took)) * 1e3
+    growth = float(statistics.median(took[-part:]) / statistics.median(took[:part]))
     rng = np.random.default_rng(0)
     resampled = [float(np.median(rng.choice(took, len(took)))) * 1e3 for _ in range(2000)]
     return Result(
@@ -93,7 +93,7 @@ def measure(quick: bool) -> Result:
         unit="ms per candidate",
         interval=(round(float(np.quantile(resampled, 0.025)), 2), round(float(np.quantile(resampled, 0.975)), 2)),
         goal=f"median at most {GOAL_MS} ms, and the last fifth at most {GOAL_GROWTH} x the first",
-        holds=median_ms <= GOAL_MS and growth <= GOAL_GROWTH,
+        holds=bool(median_ms <= GOAL_MS and growth <= GOAL_GROWTH),
         details={
             "candidates": len(took) + 1,
             "last_fifth_over_first": round(growth, 3),
