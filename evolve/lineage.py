@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ class Lineage:
         self.path = path
         if not path.exists():
             _create(path)
-        self._trees = lru_cache(maxsize=4096)(self._read_tree)
+        self._trees: dict[str, Tree] = {}
 
     @property
     def repository(self) -> Repo:
@@ -53,16 +52,26 @@ class Lineage:
         commit = self._fast_import(stream + b"get-mark :1\ndone\n").strip()
         if not parents:
             self._git("update-ref", "refs/heads/main", commit)
+        self._trees[commit] = dict(tree)
         return commit
 
     def tree(self, commit: str) -> Tree:
         """The files of a candidate: path -> text."""
-        return self._trees(commit)
+        if commit not in self._trees:
+            self._trees[commit] = self._read_tree(commit)
+        return self._trees[commit]
 
     def _read_tree(self, commit: str) -> Tree:
         listing = self._git("ls-tree", "-r", "-z", "--full-tree", commit)
         entries = [entry.split("\t", 1) for entry in listing.split("\0") if entry]
-        return {path: self._git("cat-file", "blob", meta.split()[2]) for meta, path in entries}
+        blobs = [meta.split()[2] for meta, _ in entries]
+        answer = self._bytes("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
+        tree: dict[str, str] = {}
+        for _, path in entries:
+            head, _, rest = answer.partition(b"\n")
+            size = int(head.split()[2])
+            tree[path], answer = rest[:size].decode(), rest[size + 1 :]
+        return tree
 
     def commit_of(self, number: int) -> str:
         """The commit of candidate `number`. Raises RunError where there is none."""
@@ -95,6 +104,9 @@ class Lineage:
         return self._git("fast-import", "--quiet", "--done", "--force", stdin=stream)
 
     def _git(self, *words: str, stdin: bytes | None = None, check: bool = True) -> str:
+        return self._bytes(*words, stdin=stdin, check=check).decode()
+
+    def _bytes(self, *words: str, stdin: bytes | None = None, check: bool = True) -> bytes:
         command = ["git", "--git-dir", str(self.path), *words]
         ended = subprocess.run(command, input=stdin, capture_output=True, check=False)
         if check and ended.returncode != 0:
@@ -102,7 +114,7 @@ class Lineage:
                 f"git {words[0]} failed in {self.path}: {ended.stderr.decode(errors='replace').strip()}",
                 hint="Check disk space and permissions, then run the same command with --resume.",
             )
-        return ended.stdout.decode()
+        return ended.stdout
 
 
 def require_git() -> None:

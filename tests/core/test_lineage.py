@@ -19,7 +19,8 @@ def git(lineage: Lineage, *words: str) -> str:
 
 def test_a_tree_reads_back_as_it_was_committed(tmp_path):
     lineage = Lineage(tmp_path / "l.git")
-    assert lineage.tree(lineage.commit(0, TREE, (), "seed")) == TREE
+    commit = lineage.commit(0, TREE, (), "seed")
+    assert lineage.tree(commit) == Lineage(tmp_path / "l.git").tree(commit) == TREE
 
 
 def test_the_same_steps_give_the_same_hashes_in_another_folder(tmp_path):
