@@ -68,7 +68,7 @@ class Judge:
 
     def measure_floor(self, seed: Candidate) -> NoiseFloor:
         """Trains the seed candidate under several seeds. Raises RunError where it does not run."""
-        walks = self._each(lambda k: self._search(seed, k), range(self._space.floor_seeds))
+        walks = self._each(lambda k: self._search(seed, k, self._first_score), range(self._space.floor_seeds))
         short = self._must(walks[0][0], self._short.name)
         full = [self._must(walk, self._full.name) for walk, _ in walks]
         metric = self._space.metric
@@ -88,6 +88,13 @@ class Judge:
         )
         self.resume_from(seed, floor)
         return floor
+
+    def _first_score(self, found: Measurement) -> bool:
+        """Tells the first figure of a run, the seed's on the short rung, as soon as it is there."""
+        if found.rung == self._short.name:
+            metric = self._space.metric
+            self._report(0, f"the seed scores {metric} {found.mean(metric):.4f} on the short rung")
+        return True
 
     def resume_from(self, seed: Candidate, floor: NoiseFloor) -> None:
         """Takes a floor that was measured before."""
@@ -218,15 +225,8 @@ class Judge:
 
     def _walk(self, candidate: Candidate, route: Route, on_rung: Continue | None = None) -> tuple[Walk, float]:
         names = ".".join(rung.name for rung in route.rungs)
-        key = (
-            self._space.digest,
-            self._task.digest,
-            candidate.fingerprint,
-            route.split,
-            names,
-            route.seed,
-            route.final,
-        )
+        what = (self._space.digest, self._task.digest, candidate.fingerprint)
+        key = (*what, route.split, names, route.seed, route.final)
 
         def run() -> Walk:
             self._report(candidate.number, f"{route.split}: {names.replace('.', ', ')}")

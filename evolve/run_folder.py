@@ -61,6 +61,15 @@ class RunFolder:
         finally:
             os.close(lock)
 
+    def is_held(self) -> bool:
+        """Whether a process of this machine writes the run now. Takes no lock; False where there is no /proc."""
+        lock, table = self.path / ".lock", Path("/proc/locks")
+        if not lock.exists() or not table.exists():
+            return False
+        inode = f":{lock.stat().st_ino}"
+        fields = [line.split() for line in table.read_text().splitlines()]
+        return any(row[1] == "FLOCK" and row[-3].endswith(inode) for row in fields)
+
 
 def create(runs: Path, name: str) -> RunFolder:
     """A new run folder; the first free of NAME, NAME-2, NAME-3, ... Raises RunError where it can't be made."""

@@ -1,16 +1,19 @@
 """The command line: turns words into calls, an `EvolveError` into one message and exit code 2.
 
-Exit codes: 0 done, 1 done and something is missing or failed, 2 a clear error, 130 interrupted by hand.
+Exit codes: 0 done; 1 a run ended before its budget was spent, or the doctor found something missing; 2 a clear
+error; 130 interrupted by hand.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 import typer
 
 from evolve.cli import about, look, start
+from evolve.cli.printing import clean
 from evolve.errors import EvolveError
 
 app = typer.Typer(
@@ -37,9 +40,17 @@ def main() -> None:
     try:
         app()
     except EvolveError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        _leave(str(error))
     except BrokenPipeError:
         # The reader (`head`, a pager) has gone; Python's own flush at exit must not complain about it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        # The machine's refusal (a full disk, no permission) is nothing that a traceback would explain.
+        where = f"{error.filename}: " if error.filename else ""
+        _leave(f"{where}{error.strerror or error}\n  Free space or mend permissions; a run goes on with --resume.")
+
+
+def _leave(message: str) -> NoReturn:
+    typer.echo(f"error: {clean(message)}", err=True)
+    sys.exit(2)

@@ -43,7 +43,8 @@ def techniques(
     cards = load(space).techniques
     if json:
         keys = ("name", "persona", "title", "paper", "hypothesis", "mechanism")
-        print_json([{**{k: getattr(c, k) for k in keys}, "edits": _where(c.edits)} for c in cards])
+        rest = [{"edits": _where(c.edits), "requires": c.requires, "excludes": c.excludes} for c in cards]
+        print_json([{**{k: getattr(c, k) for k in keys}, **more} for c, more in zip(cards, rest, strict=True)])
         return
     rows = [[c.name, str(c.persona), safe(c.title), safe(", ".join(_where(c.edits))), safe(c.paper)] for c in cards]
     print_table(f"{len(cards)} techniques of {space}", ("name", "persona", "what", "where", "paper"), rows)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from evolve.cli.printing import NORMAL_95, in_words, safe, verdict_in_words
+from evolve.cli.printing import NORMAL_95, counted, in_words, safe, verdict_in_words
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -57,6 +59,11 @@ class Live:
             with self._lock:
                 self._activity.clear()
             drawing.stop()
+
+    def abandon(self) -> None:
+        """Gives the cursor back and no more: for a signal handler, which may have interrupted any lock's holder."""
+        if self._drawing is not None:
+            os.write(sys.stdout.fileno(), b"\x1b[?25h\n")
 
     def say(self, line: str) -> None:
         """Prints a line of markup, above the table where one is drawn."""
@@ -153,7 +160,7 @@ class Live:
         if outcome is not None and outcome.kind == "scored":
             crown += f" {_gain(outcome)}"
         promoted = sum(c.promoted for c in looks)
-        words.append(f"{crown}, {promoted} confirmed in {len(looks)} look{'' if len(looks) == 1 else 's'}")
+        words.append(f"{crown}, {promoted} confirmed in {counted(len(looks), 'look')}")
         return "  [dim]|[/]  ".join(words)
 
 

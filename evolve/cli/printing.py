@@ -94,3 +94,8 @@ def interval(verdict: Verdict) -> str:
 def numbers(row: Mapping[str, float], names: Sequence[str]) -> list[str]:
     """The named numbers of a row, four digits each, a dash where one is missing."""
     return [f"{row[name]:.4f}" if name in row else "–" for name in names]
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 look`, `2 looks`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Generator
@@ -13,15 +14,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolve.cli.printing import console, numbers, print_table, safe
+from evolve.cli.printing import NORMAL_95, console, counted, interval, numbers, print_table, safe
+from evolve.cli.words import command
 from evolve.config import DEFAULT_SPACE, StartConfig, cache_folder, seconds
-from evolve.errors import UsageError
+from evolve.errors import EvolveError
 from evolve.run_folder import RunFolder, create, find
 
 if TYPE_CHECKING:
     from evolve.archive import Archive
+    from evolve.cli.live import Live
     from evolve.wiring import Run
 
+DEFAULT_BUDGET = StartConfig().budget
+SHORT_OF_THE_BUDGET = 1
 INTERRUPTED = 130
 AT_ONCE_GRACE_S = 5.0
 """How long an interrupted process may take to close its sandbox before it leaves without."""
@@ -29,7 +34,13 @@ AT_ONCE_GRACE_S = 5.0
 
 def start(
     space: Annotated[str, typer.Option(help="What is to be improved; see `evolve spaces`.")] = DEFAULT_SPACE,
-    budget: Annotated[int, typer.Option(help="Proposals that reach a sandbox; refusals by a gate are free.")] = 50,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            help="Proposals that reach a sandbox; refusals by a gate are free. A resumed run keeps its own.",
+            show_default=f"{DEFAULT_BUDGET}",
+        ),
+    ] = None,
     budget_time: Annotated[str, typer.Option(help="Also stop proposing after this long, e.g. 10m.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same machine: the same lineage.")] = 0,
     workers: Annotated[int, typer.Option(help="Sandbox sessions at once; 0 takes one for each core.")] = 0,
@@ -38,12 +49,16 @@ def start(
     resume: Annotated[str, typer.Option(help="Continue the run of this name (`latest`: the newest).")] = "",
     data: Annotated[str, typer.Option(help="A data set of `evolve data list`, for a space that takes one.")] = "",
     world: Annotated[str, typer.Option(help="Family of the generated world (video_ranking).")] = "aligned",
-    quiet: Annotated[bool, typer.Option(help="One line for each event in place of the live table.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="One line for each event in place of the live table.")] = False,
 ) -> None:
-    """Starts a run, or continues one with --resume, and shows it while it goes on."""
+    """Starts a run, or continues one with --resume, and shows it while it goes on.
+
+    Exit code 0: it ended as asked; 1: it ended before the budget was spent; 2: an error; 130: interrupted.
+    """
+    old = find(out, None if resume == "latest" else resume) if resume else None
     config = StartConfig(
         space=space,
-        budget=budget,
+        budget=_budget(budget, old),
         budget_s=seconds(budget_time) if budget_time else None,
         seed=seed,
         workers=workers,
@@ -52,20 +67,37 @@ def start(
         dataset=data,
         world=world,
     ).checked()
-    code = _drive(config, _folder(config, resume), quiet=quiet)
+    code = _drive(config, old, quiet=quiet) if old else _drive_new(config, quiet=quiet)
     if code:
         raise typer.Exit(code)
 
 
-def _folder(config: StartConfig, resume: str) -> RunFolder:
-    if resume:
-        return find(config.runs, None if resume == "latest" else resume)
-    from evolve.wiring import load_task
+def _budget(asked: int | None, old: RunFolder | None) -> int:
+    """What was asked for; else what the run that is resumed was started with; else the default."""
+    if asked is not None:
+        return asked
+    if old is not None:
+        from evolve.journal import read
+
+        first = next(read(old.journal), None)
+        return int(first.body["budget"]) if first else DEFAULT_BUDGET
+    return DEFAULT_BUDGET
+
+
+def _drive_new(config: StartConfig, *, quiet: bool) -> int:
+    """A new run; its folder goes again where not even the first record was written."""
+    from evolve.lineage import require_git
     from search_spaces.space import load
 
-    load(config.space)  # A wrong name or missing data must not leave an empty run folder behind.
-    load_task(config.space, config.dataset, config.world, cache_folder())
-    return create(config.runs, f"{config.space}-{config.seed}")
+    load(config.space)
+    require_git()
+    folder = create(config.runs, f"{config.space}-{config.seed}")
+    try:
+        return _drive(config, folder, quiet=quiet)
+    except (EvolveError, KeyboardInterrupt):
+        if not folder.journal.exists() or not folder.journal.stat().st_size:
+            shutil.rmtree(folder.path)
+        raise
 
 
 def _drive(config: StartConfig, folder: RunFolder, *, quiet: bool) -> int:
@@ -74,45 +106,49 @@ def _drive(config: StartConfig, folder: RunFolder, *, quiet: bool) -> int:
 
     screen = console()
     live = Live(screen, plain=quiet or not screen.is_terminal)
-    opening = open_run(config, folder, cache_folder(), observer=live.on_record, report=live.on_report)
-    with opening as run:
+    with open_run(config, folder, cache_folder(), observer=live.on_record, report=live.on_report) as run:
         _first_lines(run, folder)
-        live.follow(run.loop.archive, run.loop.settings)
+        archive = run.loop.archive
+        live.follow(archive, run.loop.settings)
         with _interruptible(run, live), live:
             reason = run.loop.run()
-        stopped = not run.loop.archive.ended
-        archive = run.loop.archive
-        page = _write_report(archive, folder)
-    summary(archive, reason)
-    screen.print(f"report: {page}\nnext:   evolve log --out {config.runs} | evolve show N | evolve diff N")
-    return INTERRUPTED if stopped else 0
+        _summary(archive, reason)
+        _next_steps(archive, folder, config.runs)
+    if not archive.ended:
+        return INTERRUPTED
+    spent = archive.counted >= config.budget or config.budget_s is not None
+    return 0 if spent else SHORT_OF_THE_BUDGET
 
 
 def _first_lines(run: Run, folder: RunFolder) -> None:
     box, settings = run.sandbox, run.loop.settings
-    lacks = f"; it does not stop: {box.does_not_stop}" if box.does_not_stop else ""
+    lacks = f"; not stopped: a candidate {box.does_not_stop.removeprefix('it ')}" if box.does_not_stop else ""
+    done = len(run.loop.archive.attempts)
     console().print(
-        f"sandbox [bold]{box.name}[/]{safe(lacks)}\n"
-        f"proposer catalog: no model is configured, so techniques come from the built-in catalogue\n"
-        f"space [bold]{run.space.name}[/]: {safe(run.space.summary)}\n"
-        f"budget {settings.budget} proposals, seed {settings.seed}, {settings.workers} workers, run {folder.path}"
+        f"sandbox  [bold]{safe(box.name)}[/]{safe(lacks)}\n"
+        f"proposer [bold]catalog[/]: no model is configured, techniques come from the built-in catalogue\n"
+        f"space    [bold]{safe(run.space.name)}[/]: {safe(run.space.summary)}\n"
+        f"budget   {settings.budget} proposals, seed {settings.seed}, workers {settings.workers}\n"
+        f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n",
+        soft_wrap=True,
     )
 
 
 @contextmanager
-def _interruptible(run: Run, live: object) -> Generator[None]:
+def _interruptible(run: Run, live: Live) -> Generator[None]:
     """Ctrl-C once: what is in flight is finished; twice: at once. Both can be resumed."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.Timer(AT_ONCE_GRACE_S, os._exit, (INTERRUPTED,)).start()
+        live.abandon()
         run.sandbox.close()
         os._exit(INTERRUPTED)
 
     def finish(_number: int, _frame: FrameType | None) -> None:
         run.loop.stop()
         signal.signal(signal.SIGINT, leave)
-        console().print("[yellow]stopping when what is in flight is judged; Ctrl-C again stops at once[/]")
+        live.say("[yellow]stopping when what is in flight is judged; Ctrl-C again stops at once[/]")
 
     before = signal.signal(signal.SIGINT, finish)
     try:
@@ -121,36 +157,48 @@ def _interruptible(run: Run, live: object) -> Generator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _write_report(archive: Archive, folder: RunFolder) -> Path:
+def _next_steps(archive: Archive, folder: RunFolder, runs: Path) -> None:
+    """Writes the page, and says where it is and what can be asked next."""
     from evolve.lineage import Lineage
     from evolve.report import write
 
-    return write(archive, Lineage(folder.lineage), folder.report)
+    page = write(archive, Lineage(folder.lineage), folder.report)
+    champion = archive.champion.number if archive.champion else 0
+    more = [command("log", runs), command(f"show {champion}", runs)]
+    if not archive.ended:
+        more = [command(f"start --resume {folder.name}", runs), *more]
+    said = "\n        ".join(safe(line) for line in more)
+    console().print(f"\nreport: {safe(str(page))}\nnext:   {said}", soft_wrap=True)
 
 
-def summary(archive: Archive, reason: str) -> None:
+def _summary(archive: Archive, reason: str) -> None:
     """How a run ended: the champion, what was confirmed, and the one look at the test labels."""
     screen = console()
-    champion = archive.champion
-    if champion is None:
-        raise UsageError("the run has no seed yet", hint="Continue it with --resume.")
     promoted = [c for c in archive.confirmations if c.promoted]
-    screen.print(f"\n[bold]ended[/]: {safe(reason)}")
-    looks = len(archive.confirmations)
-    screen.print(
-        f"champion [bold]#{champion.number}[/] after {len(promoted)} promotions out of {looks} looks at unseen users"
-    )
-    if promoted:
-        last = promoted[-1].verdict
-        screen.print(
-            f"last confirmed step: {last.effect:+.4f} [{last.low:+.4f}, {last.high:+.4f}] in {last.metric} "
-            f"on {last.users} unseen users, level {last.alpha:.4f}".replace("[", "\\[")
-        )
+    screen.print(f"\n[bold]{'ended' if archive.ended else 'stopped'}[/]: {safe(reason)}")
+    if archive.champion is None:
+        return
+    screen.print(_champion_line(archive))
+    looks = counted(len(archive.confirmations), "look")
+    screen.print(f"confirmed: {counted(len(promoted), 'step')} in {looks} at unseen users")
+    for look in promoted:
+        screen.print(f"  #{look.number} over #{look.against}: {interval(look.verdict)}, {look.verdict.users} users")
     if archive.final:
         names = tuple(next(iter(archive.final.rows.values())))
         rows = [[safe(name), *numbers(row, names)] for name, row in archive.final.rows.items()]
-        print_table("test labels, looked at once", ("program", *names), rows)
-        found = archive.final.verdict
-        screen.print(
-            f"champion against seed: {found.effect:+.4f} \\[{found.low:+.4f}, {found.high:+.4f}] in {found.metric}"
-        )
+        screen.print()
+        print_table("test labels, looked at once", ("", *map(safe, names)), rows)
+        screen.print(f"champion against seed: {interval(archive.final.verdict)}")
+
+
+def _champion_line(archive: Archive) -> str:
+    champion = archive.champion
+    assert champion is not None
+    if champion.number == 0:
+        return "champion:  the seed; no candidate was confirmed to be better"
+    attempt = next(a for a in archive.attempts if a.candidate == champion)
+    line = f"champion:  [bold]#{champion.number}[/] {safe(attempt.proposal.technique)}"
+    if attempt.outcome.kind == "scored":
+        half = NORMAL_95 * attempt.outcome.standard_error
+        line += f", {attempt.outcome.gain:+.4f} ± {half:.4f} over the seed in the search"
+    return line
