@@ -93,7 +93,7 @@ class Judge:
         """Tells the first figure of a run, the seed's on the short rung, as soon as it is there."""
         if found.rung == self._short.name:
             metric = self._space.metric
-            self._report(0, f"the seed scores {metric} {found.mean(metric):.4f} on the short rung")
+            self._report(0, f"short rung: the seed scores {found.mean(metric):.4f} {metric}")
         return True
 
     def resume_from(self, seed: Candidate, floor: NoiseFloor) -> None:
