@@ -9,14 +9,15 @@ import html
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from evolve.archive import Archive
 from evolve.contracts import Attempt, Rejected, Scored
+from evolve.report.rows import NORMAL_95
 
 RUNGS = ("smoke", "short", "full", "replicated")
 """The funnel's rungs, in the order that every search space has them."""
-NORMAL_95 = 1.96
 SHOWN_TECHNIQUES = 30
 COLOURS = {
     "went on": "rgba(128,128,128,0.35)",
@@ -55,6 +56,7 @@ def progress(archive: Archive) -> Any:
         points = [(a, o) for a, o in scored if o.rung == rung]
         if points:
             figure.add_trace(_dots(rung, points))
+    _add_best(figure, scored)
     _add_champions(figure, archive)
     if archive.floor is not None:
         least = archive.floor.minimum_effect
@@ -178,6 +180,16 @@ def _dots(rung: str, points: list[tuple[Attempt, Scored]]) -> Any:
     dots.update(mode="markers", error_y=bars, marker={"size": 7, "color": colour}, opacity=0.85)
     names = [html.escape(a.proposal.technique) for a, _ in points]
     return dots.update(text=names, hovertemplate="#%{x} %{text}<br>%{y:+.4f}<extra>" + html.escape(rung) + "</extra>")
+
+
+def _add_best(figure: Any, scored: list[tuple[Attempt, Scored]]) -> None:
+    """The greatest gain so far as a dotted staircase: what a search without confirmation would claim."""
+    import plotly.graph_objects as go
+
+    numbers = [0, *(a.candidate.number for a, _ in scored)]
+    heights = list(accumulate((0.0, *(o.gain for _, o in scored)), max))
+    line = go.Scatter(name="best so far, not confirmed", x=numbers, y=heights, mode="lines", hoverinfo="skip")
+    figure.add_trace(line.update(line={"shape": "hv", "color": "gray", "width": 1.5, "dash": "dot"}))
 
 
 def _add_champions(figure: Any, archive: Archive) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from evolve.archive import Archive
 from evolve.contracts import Attempt, Outcome, Rejected, Scored
+
+NORMAL_95 = 1.96
+"""Standard errors on each side of a 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +45,11 @@ class FinalRow:
 def signed(value: float) -> str:
     """A gain or an effect."""
     return f"{value:+.4f}"
+
+
+def within(outcome: Scored) -> str:
+    """The gain over the seed and the half-width of its 95 % interval."""
+    return f"{signed(outcome.gain)} ± {NORMAL_95 * outcome.standard_error:.4f}"
 
 
 def candidates(archive: Archive) -> list[Row]:
@@ -117,6 +128,13 @@ def champion_outcome(archive: Archive) -> Scored | None:
     return outcome if isinstance(outcome, Scored) else None
 
 
+def again(settings: Mapping[str, Any]) -> str:
+    """The command that starts an equal run."""
+    named = {"data": settings.get("dataset", ""), "world": settings.get("world", "")}
+    words = {name: settings.get(name, "") for name in ("space", "seed", "workers", "budget", "sandbox")} | named
+    return " ".join(["evolve start", *(f"--{k} {shlex.quote(str(v))}" for k, v in words.items() if v != "")])
+
+
 def diff_lines(diff: str) -> list[tuple[str, str]]:
     """Each line of a unified diff with its class: file, hunk, added, removed or same."""
     lines: list[tuple[str, str]] = []
@@ -160,7 +178,7 @@ def _rung(attempt: Attempt | None) -> str:
 
 def _gain(attempt: Attempt | None) -> str:
     outcome: Outcome | None = attempt.outcome if attempt is not None else None
-    return f"{signed(outcome.gain)} ± {outcome.standard_error:.4f}" if isinstance(outcome, Scored) else ""
+    return within(outcome) if isinstance(outcome, Scored) else ""
 
 
 def _reason(attempt: Attempt | None) -> str:

@@ -169,7 +169,7 @@ def test_the_page_tells_the_whole_run(whole):
     text = re.sub(r"\s+", " ", without_scripts(whole.written()))
     for expected in (
         "#1 prenorm",
-        "+0.0318 ± 0.0050",
+        "+0.0318 ± 0.0098",
         "-WIDTH = 16",
         "+WIDTH = 32",
         "Error budget spent: 0.0050 of 0.05, in 1 look at",
@@ -180,6 +180,7 @@ def test_the_page_tells_the_whole_run(whole):
         "no answer in 60 s",
         "Ended: the budget of 3 proposals is spent.",
         "109 CPU s",
+        "evolve start --space toy --seed 7 --budget 3 --sandbox local",
     ):
         assert expected in text, expected
 
