@@ -175,7 +175,7 @@ def _summary(archive: Archive, reason: str) -> None:
     """How a run ended: the champion, what was confirmed, and the one look at the test labels."""
     screen = console()
     promoted = [c for c in archive.confirmations if c.promoted]
-    screen.print(f"\n[bold]{'ended' if archive.ended else 'stopped'}[/]: {safe(reason)}")
+    screen.print(f"\n[bold]ended[/]: {safe(reason)}" if archive.ended else f"\n[bold]{safe(reason)}[/]")
     if archive.champion is None:
         return
     screen.print(_champion_line(archive))
