@@ -52,8 +52,10 @@ GRADES: Mapping[str, float] = {"click": 1.0, "long": 1.0, "like": 1.0, "share": 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One window's queries and labels for one split; every array has one row a query."""
+    """One window's queries and labels for one split; every array has one row a query. `rows` says which
+    impressions of the log they are."""
 
+    rows: NDArray[np.int64]
     queries: Columns
     owner: NDArray[np.int64]
     users: NDArray[np.int64]
@@ -131,6 +133,11 @@ class VideoRanking:
         count = self._rows(split, rung)
         return _measure(self._window(split, rung), np.concatenate(answers), count)
 
+    def asked_rows(self, split: Split, rung: str) -> NDArray[np.int64]:
+        """Which impressions of the log the queries of a split are, in the order of `batches`; for studies of the
+        world, whose truth of each impression is known."""
+        return self._window(split, rung).rows[: self._rows(split, rung)]
+
     def floors(self) -> Mapping[str, Mapping[str, float]]:
         """Popularity (clicks an item had in the final training log) and random order, on the test split."""
         asked = self._window("test", "full")
@@ -171,6 +178,7 @@ class VideoRanking:
         grade = np.sum([weight * marks[name] for name, weight in GRADES.items()], axis=0)
         features = self._features_at(FINAL_CUT if split == "test" else CUT)
         return Asked(
+            rows=rows,
             queries={name: column[rows] for name, column in features.items()},
             owner=owner.astype(np.int64),
             users=users.astype(np.int64),

@@ -68,6 +68,8 @@ class Day:
     like: NDArray[np.bool_]
     share: NDArray[np.bool_]
     skip: NDArray[np.bool_]
+    chance: Floats
+    """The true probability of a long watch where the item is looked at; never part of the log."""
 
 
 class Policy(Protocol):
@@ -178,6 +180,7 @@ class World:
             like=signals.like.ravel(),
             share=signals.share.ravel(),
             skip=signals.skip.ravel(),
+            chance=signals.chance.ravel(),
         )
 
     def _live(self, who: Ids, slate: Ids, signals: Signals) -> None:
@@ -202,10 +205,10 @@ class World:
         interest = users.interest + 0.08 * INTEREST_NORM / np.sqrt(INTERESTS) * wander
         np.add.at(interest, clickers, 0.003 * INTEREST_NORM * self.items.vector[clicked])
         users.interest = (INTEREST_NORM * unit(interest)).astype(np.float32)
-        # Trends keep a tenth of their size as a day's news and forget within a week or two.
-        self.topic_trend = (0.9 * self.topic_trend + 0.25 * rng.standard_normal(TOPICS)).astype(np.float32)
+        # What is popular changes within a month, not within a week: half-lives of 17 and 23 days.
+        self.topic_trend = (0.96 * self.topic_trend + 0.3 * rng.standard_normal(TOPICS)).astype(np.float32)
         count = len(self.item_trend)
-        self.item_trend = (0.93 * self.item_trend + 0.2 * rng.standard_normal(count)).astype(np.float32)
+        self.item_trend = (0.97 * self.item_trend + 0.5 * rng.standard_normal(count)).astype(np.float32)
 
 
 class LoggingPolicy:

@@ -21,7 +21,7 @@ from evolve.errors import DataError
 
 Columns = dict[str, NDArray[Any]]
 
-WORLD_VERSION = 1
+WORLD_VERSION = 2
 """Grows with every change that gives other numbers; part of every digest."""
 
 _CONTEXT = ("user", "item", "slate", "position", "propensity", "hour", "device")

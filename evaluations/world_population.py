@@ -28,6 +28,8 @@ DAYPARTS = 4
 
 INTEREST_NORM = 2.6
 """Length of an interest vector; with unit items and eight dimensions affinity has a deviation near 0.9."""
+COMMUNITIES = 24
+"""Tastes are shared: users of one community differ little, so that a hundred users teach what one can't."""
 ENGAGED_SHARE = 0.4
 """Most visitors are casual; the minority that engages makes most of the watch time, as on real services."""
 
@@ -66,14 +68,17 @@ def stream(seed: int, purpose: Purpose, day: int = 0) -> np.random.Generator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Structure:
-    """What never changes: topic centres (TOPICS, INTERESTS), creators' topics (CREATORS,), creators'
-    quality (CREATORS,), the context gate (DEVICES, DAYPARTS, INTERESTS) around 1, and the liked
+    """What never changes: topic centres (TOPICS, INTERESTS), communities' tastes (COMMUNITIES, INTERESTS),
+    creators' topics (CREATORS,), creators' quality (CREATORS,), the context gate (DEVICES, DAYPARTS,
+    INTERESTS) around 1, the topics of a context (DEVICES, DAYPARTS, TOPICS) around 0, and the liked
     log-duration (DEVICES, DAYPARTS)."""
 
     centres: Singles
+    communities: Singles
     creator_topic: Ids
     creator_quality: Singles
     gate: Singles
+    occasion: Singles
     liked_duration: Singles
 
 
@@ -122,13 +127,19 @@ def draw_structure(seed: int) -> Structure:
     # A sigmoid of a wide normal is mostly open or mostly shut: contexts select interests rather than
     # shade them (news in the morning on a phone, films in the evening on a television).
     gate = 2.0 / (1.0 + np.exp(-1.5 * rng.standard_normal((DEVICES, DAYPARTS, INTERESTS))))
+    # News on a phone in the morning, films on a television at night: what fits an occasion fits it for everybody.
+    occasion = rng.standard_normal((DEVICES, DAYPARTS, TOPICS))
+    centres = unit(rng.standard_normal((TOPICS, INTERESTS)).astype(np.float32))
+    favourites = rng.dirichlet(np.full(TOPICS, 0.15), size=COMMUNITIES)
     by_device = np.log(np.array([120.0, 300.0, 1200.0]))[:, None]
     by_daypart = np.array([0.3, -0.4, 0.0, 0.4])[None, :]
     return Structure(
-        centres=unit(rng.standard_normal((TOPICS, INTERESTS)).astype(np.float32)),
+        centres=centres,
+        communities=unit((favourites @ centres).astype(np.float32)),
         creator_topic=rng.integers(0, TOPICS, CREATORS),
         creator_quality=rng.normal(0.0, 0.6, CREATORS).astype(np.float32),
         gate=gate.astype(np.float32),
+        occasion=occasion.astype(np.float32),
         liked_duration=(by_device + by_daypart).astype(np.float32),
     )
 
@@ -168,10 +179,8 @@ def append(items: Items, arrived: Items) -> Items:
 def draw_users(seed: int, structure: Structure, count: int, day: int) -> Users:
     """`count` users as they are on the morning of `day`."""
     rng = stream(seed, Purpose.USERS)
-    favourites = rng.dirichlet(np.full(TOPICS, 0.15), size=count)
-    interest = unit(
-        (favourites @ structure.centres + 0.25 * rng.standard_normal((count, INTERESTS))).astype(np.float32)
-    )
+    community = structure.communities[rng.integers(0, COMMUNITIES, count)]
+    interest = unit((community + 0.12 * rng.standard_normal((count, INTERESTS))).astype(np.float32))
     # Tastes that no latent factor explains: three topics loved or shunned, three creators followed.
     quirk = np.zeros((count, TOPICS), dtype=np.float32)
     loyalty = np.zeros((count, CREATORS), dtype=np.float32)
@@ -181,7 +190,7 @@ def draw_users(seed: int, structure: Structure, count: int, day: int) -> Users:
     loyalty[rows, followed] = 1.3
     return Users(
         engaged=rng.random(count) < ENGAGED_SHARE,
-        base=rng.normal(-0.9, 0.9, count),
+        base=rng.normal(-1.2, 0.9, count),
         click_bias=rng.normal(0.0, 0.5, count).astype(np.float32),
         interest=INTEREST_NORM * interest,
         topic_quirk=quirk,

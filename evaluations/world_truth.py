@@ -26,14 +26,18 @@ class Truth:
 
     click_base: float = -1.1
     """With the terms below a quarter of what is shown is clicked, as in short-video feeds."""
-    stay_base: float = 0.6
-    """Almost half of all clicks become long watches."""
+    stay_base: float = -0.1
+    """About half of all clicks become long watches."""
     affinity: float = 1.0
     context_gate: bool = True
     """Interests count by context: affinity is the sum over k of gate_k(context) * user_k * item_k."""
+    occasion: float = 0.9
+    """Weight of what fits a device and a time of day for everybody: as much as a user's own interests."""
     crosses: float = 1.0
     """Weight of the user's own topics and creators, which no latent factor explains."""
     appeal: float = 0.5
+    """Weight of an item's momentary popularity in clicking, and in staying: a trend is a matter of taste, not
+    only of thumbnails."""
     bait_click: float = 0.9
     satiation: float = 0.6
     duration_fit: float = 0.25
@@ -43,6 +47,8 @@ class Truth:
     """Bait costs more in watching than it gains in clicking: the promise is broken."""
     rating: float = 0.0
     """Weight of the visible rating in every signal; only the null family uses it."""
+    mood: float = 0.8
+    """Deviation of what no service can know of a moment, about as large as what it can know of an item."""
     types_differ: bool = True
     """Whether engaged and casual users weigh affinity and bait differently."""
     moves: bool = True
@@ -52,11 +58,11 @@ class Truth:
 TRUTHS: dict[Family, Truth] = {
     Family.ALIGNED: Truth(),
     Family.NULL: Truth(
-        affinity=0.0, context_gate=False, crosses=0.0, appeal=0.0, bait_click=0.0, satiation=0.0, duration_fit=0.0,
+        affinity=0.0, context_gate=False, occasion=0.0, crosses=0.0, appeal=0.0, bait_click=0.0, satiation=0.0, duration_fit=0.0,
         quality_watch=0.0, bait_watch=0.0, rating=0.8, types_differ=False, moves=False,
     ),
     Family.NOISE: Truth(
-        affinity=0.0, context_gate=False, crosses=0.0, appeal=0.0, bait_click=0.0, satiation=0.0, duration_fit=0.0,
+        affinity=0.0, context_gate=False, occasion=0.0, crosses=0.0, appeal=0.0, bait_click=0.0, satiation=0.0, duration_fit=0.0,
         quality_watch=0.0, bait_watch=0.0, rating=0.0, types_differ=False, moves=False,
     ),
 }  # fmt: skip
@@ -64,7 +70,8 @@ TRUTHS: dict[Family, Truth] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signals:
-    """What one day's slates caused; arrays have shape (slates, positions), `session` (slates,)."""
+    """What one day's slates caused; arrays have shape (slates, positions), `session` (slates,). `chance` is the
+    true probability of a long watch where the item is looked at: what a perfect ranker would know."""
 
     click: NDArray[np.bool_]
     watch_s: Singles
@@ -72,11 +79,24 @@ class Signals:
     share: NDArray[np.bool_]
     skip: NDArray[np.bool_]
     session: Floats
+    chance: Floats
 
 
 def sigmoid(logit: NDArray[np.floating]) -> Floats:
     """Logits to probabilities."""
     return 1.0 / (1.0 + np.exp(-logit.astype(np.float64)))
+
+
+def logit(share: float) -> float:
+    """Where `sigmoid` is `share`."""
+    return float(np.log(share / (1.0 - share)))
+
+
+def normal_cdf(deviations: NDArray[np.floating]) -> Floats:
+    """The chance that a standard normal lies below."""
+    from scipy.special import ndtr
+
+    return ndtr(deviations.astype(np.float64))
 
 
 def examination(positions: int) -> Floats:
@@ -93,7 +113,8 @@ def affinity_of(
         taste = taste * structure.gate[device, hour // 6]
     shared = np.einsum("sk,spk->sp", taste, items.vector[slate])
     own = users.topic_quirk[who[:, None], items.topic[slate]] + users.loyalty[who[:, None], items.creator[slate]]
-    return truth.affinity * shared + truth.crosses * own
+    fits = structure.occasion[device[:, None], hour[:, None] // 6, items.topic[slate]]
+    return truth.affinity * shared + truth.crosses * own + truth.occasion * fits
 
 
 def choose(
@@ -118,8 +139,8 @@ def choose(
     click = luck[..., 0] < sigmoid(clicks) * examination(slate.shape[1])
     # Staying is another matter than clicking: quality and fit hold people, bait loses them.
     stay = truth.stay_base + (0.4 + 0.8 * engaged) * liking + truth.quality_watch * items.quality[slate] + fit
-    stay += visible - truth.bait_watch * bait - 0.5 * bored + 1.3 * mood
-    share_watched = sigmoid(stay)
+    stay += visible + truth.appeal * trend[slate] - truth.bait_watch * bait - 0.5 * bored
+    share_watched = sigmoid(stay + truth.mood * mood)
     held = click & (share_watched > 0.5)
     worth = (
         0.5 * liking
@@ -136,6 +157,7 @@ def choose(
         share=share,
         skip=click & (share_watched < SKIP_SHARE),
         session=session_satisfaction(truth, click, worth),
+        chance=sigmoid(clicks) * normal_cdf((stay - logit(LONG_WATCH_SHARE)) / truth.mood),
     )
 
 

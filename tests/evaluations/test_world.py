@@ -153,3 +153,20 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path) -> None:
     (tmp_path / "worlds").write_text("in the way")
     with pytest.raises(DataError, match="worlds"):
         load_log(SMALL, tmp_path)
+
+
+def test_the_log_holds_no_true_chance() -> None:
+    """What a perfect ranker would know is told to studies of the world, never to a log."""
+    assert "chance" not in generate_log(SMALL).impressions
+
+
+def test_the_true_chance_is_the_rate_of_long_watches_that_are_looked_at() -> None:
+    """At the top everything is looked at: predicted and observed long watches agree within chance."""
+    world, _, days = world_after_log(WorldConfig(users=800, log_days=12))
+    item, seconds, chance, position = (
+        np.concatenate([getattr(day, name) for day in days]) for name in ("item", "watch_s", "chance", "position")
+    )
+    held = seconds > LONG_WATCH_SHARE * world.items.duration_s[item]
+    top = position == 0
+    error = np.sqrt((chance[top] * (1 - chance[top])).sum())
+    assert abs(held[top].sum() - chance[top].sum()) < 4 * error
