@@ -58,12 +58,12 @@ class Truth:
 TRUTHS: dict[Family, Truth] = {
     Family.ALIGNED: Truth(),
     Family.NULL: Truth(
-        affinity=0.0, context_gate=False, occasion=0.0, crosses=0.0, appeal=0.0, bait_click=0.0, satiation=0.0, duration_fit=0.0,
-        quality_watch=0.0, bait_watch=0.0, rating=0.8, types_differ=False, moves=False,
+        affinity=0.0, context_gate=False, occasion=0.0, crosses=0.0, appeal=0.0, bait_click=0.0, satiation=0.0,
+        duration_fit=0.0, quality_watch=0.0, bait_watch=0.0, rating=0.8, types_differ=False, moves=False,
     ),
     Family.NOISE: Truth(
-        affinity=0.0, context_gate=False, occasion=0.0, crosses=0.0, appeal=0.0, bait_click=0.0, satiation=0.0, duration_fit=0.0,
-        quality_watch=0.0, bait_watch=0.0, rating=0.0, types_differ=False, moves=False,
+        affinity=0.0, context_gate=False, occasion=0.0, crosses=0.0, appeal=0.0, bait_click=0.0, satiation=0.0,
+        duration_fit=0.0, quality_watch=0.0, bait_watch=0.0, rating=0.0, types_differ=False, moves=False,
     ),
 }  # fmt: skip
 
