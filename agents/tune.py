@@ -63,7 +63,7 @@ def suggestions(
     around = {t.key: best.values[t.key] if best and _admits(t, best.values) else t.value for t in tunables}
     for _ in range(TRIES):
         if len(scored) >= MODEL_FROM and rng.random() < 0.5:
-            yield _ask(tunables, trials, int(rng.integers(2**31)))
+            yield ask(tunables, trials, int(rng.integers(2**31)))
         else:
             yield _step(tunables, around, rng)
 
@@ -100,7 +100,7 @@ def _rounded(domain: Range, value: float) -> int | float:
     return min(max(float(f"{value:.{DIGITS}g}"), domain.low), domain.high)
 
 
-def _ask(tunables: Sequence[Tunable], trials: Sequence[TunedTrial], seed: int) -> dict[str, TunableValue]:
+def ask(tunables: Sequence[Tunable], trials: Sequence[TunedTrial], seed: int) -> dict[str, TunableValue]:
     """One suggestion of a study that has seen the trials. A trial without a gain counts as the worst known one, so
     that neither a crash nor a candidate in flight is proposed again."""
     import optuna

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from evaluations.observables import claims, did_not_move, mean_of, means
 from evaluations.sessions import Continue, Route, Sessions
-from evaluations.statistics import Paired, SeedVariance, pair, verdict
+from evaluations.statistics import Paired, SeedVariance, as_seed, pair, undecided, verdict
 from evaluations.store import Store, Walk
 from evaluations.task import Task
 from evolve.contracts import (
@@ -74,7 +74,7 @@ class Judge:
         metric = self._space.metric
         means = [m.mean(metric) for m in full]
         spread = SeedVariance().pooled(means)
-        between = pair(full[1:2], [_as_seed(full[0], full[1].seed)], metric, SeedVariance())
+        between = pair(full[1:2], [as_seed(full[0], full[1].seed)], metric, SeedVariance())
         repeats = self._replicated.seeds
         floor = NoiseFloor(
             metric=metric,
@@ -177,27 +177,16 @@ class Judge:
         metric = self._space.metric
         broken = next((walk.fault for walk, _ in walks if walk.fault), None)
         if broken:
-            return _undecided(metric, alpha, f"the challenger broke while it was confirmed: {broken.reason}")
+            return undecided(metric, alpha, f"the challenger broke while it was confirmed: {broken.reason}")
         new = [self._must(walk, self._full.name) for walk, _ in walks]
         old = [self._must(walk, self._full.name) for _, walk in walks]
         return verdict(pair(new, old, metric, self._seed_variance), metric, alpha, 0.0)
 
     def final(self, champion: Candidate, seed: Candidate) -> FinalResult:
         """The only look at the test labels: the champion and the seed after their final fits, and the floors."""
-        fits = {
-            "champion": (champion, self._space.final, True),
-            "seed": (seed, self._space.final, True),
-            "champion in the run": (champion, self._full, False),
-            "seed in the run": (seed, self._full, False),
-        }
         self._report(champion.number, "final fit, then one look at the test labels")
-
-        def fit(name: str) -> Walk:
-            candidate, rung, final = fits[name]
-            return self._test(candidate, rung, final=final)
-
-        walks = dict(zip(fits, self._each(fit, tuple(fits)), strict=True))
-        found = {name: self._must(walk, fits[name][1].name) for name, walk in walks.items()}
+        walks = self.tested(champion, seed)
+        found = {name: walk.measurements[-1] for name, walk in walks.items()}
         metric = self._space.metric
         rows = {name: {key: m.mean(key) for key in self._task.metrics} for name, m in found.items()}
         compared = pair([found["champion"]], [found["seed"]], metric, SeedVariance())
@@ -207,6 +196,23 @@ class Judge:
             verdict=verdict(compared, metric, 0.025, 0.0),
             cpu_s=sum(walk.evidence.cpu_s for walk in walks.values()),
         )
+
+    def tested(self, champion: Candidate, seed: Candidate) -> Mapping[str, Walk]:
+        """What the final result is made of, per user: both candidates after their final fits and as in the run."""
+        fits = {
+            "champion": (champion, self._space.final, True),
+            "seed": (seed, self._space.final, True),
+            "champion in the run": (champion, self._full, False),
+            "seed in the run": (seed, self._full, False),
+        }
+
+        def fit(name: str) -> Walk:
+            candidate, rung, final = fits[name]
+            walk = self._test(candidate, rung, final=final)
+            self._must(walk, rung.name)
+            return walk
+
+        return dict(zip(fits, self._each(fit, tuple(fits)), strict=True))
 
     # --- sessions, by key --------------------------------------------------------------------
 
@@ -284,17 +290,3 @@ class Judge:
 
 def _detail(fault: Fault, walk: Walk) -> str:
     return fault.detail or walk.evidence.stderr_tail[-4000:]
-
-
-def _as_seed(measurement: Measurement, seed: int) -> Measurement:
-    """The same numbers under another seed's name, to pair two runs of one program."""
-    from dataclasses import replace
-
-    return replace(measurement, seed=seed)
-
-
-def _undecided(metric: str, alpha: float, reason: str) -> Verdict:
-    return Verdict(
-        decision="undecided", metric=metric, effect=0.0, low=0.0, high=0.0, p=1.0, alpha=alpha, users=0, seeds=0,
-        reason=reason,
-    )  # fmt: skip

@@ -100,5 +100,5 @@ class Sessions:
             users=users,
             metrics=metrics,
             observables=observables,
-            cpu_s=watch.seconds,
+            compute_s=watch.seconds,
         )

@@ -8,7 +8,7 @@ follow Welch and Satterthwaite (Satterthwaite 1946, Biometrics Bulletin 2:110).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -108,6 +108,19 @@ def verdict(paired: Paired, metric: str, alpha: float, minimum_effect: float, *,
         seeds=paired.seeds,
         reason=reason,
     )
+
+
+def undecided(metric: str, alpha: float, reason: str) -> Verdict:
+    """The verdict where there is nothing to compare."""
+    return Verdict(
+        decision="undecided", metric=metric, effect=0.0, low=0.0, high=0.0, p=1.0, alpha=alpha, users=0, seeds=0,
+        reason=reason,
+    )  # fmt: skip
+
+
+def as_seed(measurement: Measurement, seed: int) -> Measurement:
+    """The same numbers under another seed's name, to pair two runs of one program."""
+    return replace(measurement, seed=seed)
 
 
 def user_means(measurements: Sequence[Measurement], metric: str) -> Floats:

@@ -67,7 +67,7 @@ def _save(path: Path, walk: Walk) -> None:
     for i, m in enumerate(walk.measurements):
         arrays[f"{i}/users"] = m.users
         arrays |= {f"{i}/metric/{name}": values for name, values in m.metrics.items()}
-        plain = {"rung": m.rung, "seed": m.seed, "split": m.split, "cpu_s": m.cpu_s}
+        plain = {"rung": m.rung, "seed": m.seed, "split": m.split, "compute_s": m.compute_s}
         rungs.append({**plain, "observables": dict(m.observables), "metrics": list(m.metrics)})
     fault = asdict(walk.fault) if walk.fault else None
     head = {"rungs": rungs, "fault": fault, "fault_rung": walk.fault_rung, "compute_s": walk.compute_s}
@@ -99,7 +99,7 @@ def _load(path: Path) -> Walk:
                     users=arrays[f"{i}/users"],
                     metrics={name: arrays[f"{i}/metric/{name}"] for name in rung["metrics"]},
                     observables=rung["observables"],
-                    cpu_s=rung["cpu_s"],
+                    compute_s=rung["compute_s"],
                 )
                 for i, rung in enumerate(head["rungs"])
             )
@@ -116,3 +116,8 @@ def _load(path: Path) -> Walk:
         evidence=Evidence(**head["evidence"]),
         compute_s=head["compute_s"],
     )
+
+
+def compute_seconds(folder: Path) -> float:
+    """How long the host waited for training and predictions, over all walks in a folder."""
+    return sum(_load(path).compute_s for path in folder.glob("*.npz"))

@@ -105,7 +105,8 @@ class Measurement:
     """One trained model on one split: one number per user for each metric.
 
     `users` has shape (n,); every array of `metrics` has shape (n,) and is NaN for a user for whom
-    the metric is undefined. `observables` are the candidate's claims.
+    the metric is undefined. `observables` are the candidate's claims; `compute_s` is how long the host
+    waited for training and predictions, on its own clock.
     """
 
     rung: str
@@ -114,7 +115,7 @@ class Measurement:
     users: NDArray[np.int64]
     metrics: Mapping[str, Floats]
     observables: Mapping[str, float]
-    cpu_s: float
+    compute_s: float
 
     def mean(self, metric: str) -> float:
         """The mean over the users for whom the metric is defined."""

@@ -20,8 +20,9 @@ from evolve.loop import Loop, Settings
 from evolve.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from evaluations.judge import Judge
     from evaluations.task import Task
-    from evolve.contracts import Sandbox, SearchSpace
+    from evolve.contracts import Proposer, Sandbox, SearchSpace
 
 Report = Callable[[int, str], None]
 
@@ -36,10 +37,11 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run that can be driven: its folder, its loop and the sandbox it uses."""
+    """A run that can be driven: its folder, its loop, its judge and the sandbox it uses."""
 
     folder: RunFolder
     loop: Loop
+    judge: Judge
     space: SearchSpace
     sandbox: Sandbox
 
@@ -64,7 +66,13 @@ def load_task(space: str, dataset: str, world: str, cache: Path) -> Task:
     raise UsageError(f"the space `{space}` has no task", hint="`evolve spaces` lists those that can be run.")
 
 
-def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: str) -> dict[str, Any]:
+def _catalogue(space: SearchSpace) -> Proposer:
+    from agents.catalog import CatalogProposer
+
+    return CatalogProposer(space=space)
+
+
+def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: str, proposer: str) -> dict[str, Any]:
     """The first record of a journal: what the run is, and with which versions."""
     return {
         "space": space.name,
@@ -76,7 +84,7 @@ def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: s
         "workers": config.workers,
         "budget": config.budget,
         "sandbox": sandbox,
-        "proposer": "catalog",
+        "proposer": proposer,
         "metric": space.metric,
         "versions": versions(),
     }
@@ -105,9 +113,10 @@ def open_run(
     *,
     observer: Callable[[Record], None] = lambda record: None,
     report: Report = lambda number, line: None,
+    proposer: Callable[[SearchSpace], Proposer] | None = None,
 ) -> Generator[Run]:
-    """Opens a new or an old run for writing and closes its sandbox at the end."""
-    from agents.catalog import CatalogProposer
+    """Opens a new or an old run for writing and closes its sandbox at the end. `proposer` makes another one than
+    the catalogue's; a run is resumed with the kind of proposer that it began with."""
     from evaluations.judge import Judge
     from evaluations.sessions import Sessions
     from evaluations.store import Store
@@ -127,23 +136,26 @@ def open_run(
             require_same(journal.records[0], space, task)
         box = choose(config.sandbox, workers=config.workers)
         try:
+            proposes = (proposer or _catalogue)(space)
+            if journal.records:
+                require_proposer(journal.records[0], proposes)
             sessions = Sessions(space, task, box, config.workers)
             judge = Judge(space, task, sessions, Store(folder.measurements), config.seed, report)
             loop = Loop(
                 settings=Settings(
                     seed=config.seed, workers=config.workers, budget=config.budget, budget_s=config.budget_s
                 ),
-                started=started_body(config, space, task, box.name),
+                started=started_body(config, space, task, box.name, proposes.name),
                 seed_tree=space.seed,
                 gate=space.check,
-                proposer=CatalogProposer(space=space),
+                proposer=proposes,
                 evaluator=judge,
                 lineage=Lineage(folder.lineage),
                 journal=journal,
                 clock=clock,
                 observer=observer,
             )
-            yield Run(folder=folder, loop=loop, space=space, sandbox=box)
+            yield Run(folder=folder, loop=loop, space=space, sandbox=box, judge=judge)
         finally:
             box.close()
             journal.close()
@@ -174,6 +186,15 @@ def require_same(first: Record, space: SearchSpace, task: Task) -> None:
                 f"({first.body[what][:12]}, now {now[:12]})",
                 hint="Start a new run, or check out the version of evolve that began this one.",
             )
+
+
+def require_proposer(first: Record, proposer: Proposer) -> None:
+    """Raises RunError where a run would go on with another kind of proposer than it began with."""
+    if first.body["proposer"] != proposer.name:
+        raise RunError(
+            f"the run began with the proposer `{first.body['proposer']}`, now `{proposer.name}`",
+            hint="Start a new run, or continue this one with its own proposer.",
+        )
 
 
 def read_archive(folder: RunFolder) -> Archive:

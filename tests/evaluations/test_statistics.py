@@ -17,7 +17,7 @@ finite = arrays.arrays(float, 12, elements=st.floats(-1, 1))
 def measured(values: np.ndarray, seed: int = 0) -> Measurement:
     return Measurement(
         rung="full", seed=seed, split="search", users=np.arange(len(values)), metrics={"m": values}, observables={},
-        cpu_s=0.0,
+        compute_s=0.0,
     )  # fmt: skip
 
 
