@@ -2,7 +2,8 @@
 
 A trivial evaluator answers at once, so all of the wall time between two outcomes is overhead: the
 catalogue's proposer, the static gate, the git commit, the journal, the fold of the state. Beside it, the
-same of real runs: worker-seconds in which no candidate trained or predicted, per candidate.
+same of the default run with its real sandbox: worker-seconds in which no candidate trained or predicted, per
+judged candidate, the noise floor, confirmations and the final fit included.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Result, main, progress
+from benchmarks.default_run import BUDGET
+from benchmarks.runs import finished
 from evolve.contracts import Candidate, FinalResult, NoiseFloor, Observable, Outcome, Scored, Verdict
 
 GOAL_MS, GOAL_GROWTH = 30.0, 1.2
@@ -80,6 +83,14 @@ def trivial_run(candidates: int) -> list[float]:
     return list(np.diff(marks))
 
 
+def real_run() -> dict[str, float | str]:
+    """Worker-seconds outside training and prediction in the default run, per judged candidate."""
+    _, archive, timing = finished("video_ranking", 0, budget=BUDGET)
+    idle_s = timing.whole_s * int(archive.settings["workers"]) * (1 - timing.compute_share)
+    seconds = round(idle_s / len(archive.attempts), 2)
+    return {"sandbox": archive.settings["sandbox"], "seconds": seconds, "compute_share": timing.compute_share}
+
+
 def measure(quick: bool) -> Result:
     """The median per candidate, and how much the last fifth costs beside the first."""
     took = trivial_run(60 if quick else 501)
@@ -99,6 +110,7 @@ def measure(quick: bool) -> Result:
             "last_fifth_over_first": round(growth, 3),
             "mean_ms": round(statistics.mean(took) * 1e3, 2),
             "p90_ms": round(float(np.quantile(took, 0.9)) * 1e3, 2),
+            "real_run": None if quick else real_run(),
         },
     )
 
