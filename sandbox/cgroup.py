@@ -1,9 +1,22 @@
-"""CPU seconds and peak memory of a control group, version 1 or 2. Knows no engine and no candidate."""
+"""Control groups, version 1 or 2: what one used, and making one around a tree. Knows no engine and no candidate."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from evolve.contracts import Limits
+from evolve.errors import SandboxError
+from sandbox import owner
+
+GROUP_PREFIX = "evolve-sandbox."
+PERIOD_US = 100_000
+REMOVED_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +72,109 @@ def group_of(pid: int, *, proc: Path = Path("/proc"), root: Path = Path("/sys/fs
             memory += [root / relative / "memory.peak", root / relative / "memory.current"]
             events.append(root / relative / "memory.events")
     return Group(cpu=tuple(cpu), memory=tuple(memory), events=tuple(events))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlGroup:
+    """A group of our own around one candidate's tree; a folder per controller (version 1) or one (version 2)."""
+
+    folders: tuple[Path, ...]
+    group: Group
+
+    @property
+    def listings(self) -> tuple[str, ...]:
+        """The files by which a process enters: it writes `0` to each."""
+        return tuple(str(folder / "cgroup.procs") for folder in self.folders)
+
+    def processes(self) -> tuple[int, ...]:
+        """Who is in it now."""
+        return tuple(int(pid) for pid in (_first((Path(self.listings[0]),)) or "").split())
+
+    def remove(self) -> None:
+        """Kills what is left and takes the folders away. Raises SandboxError where the kernel keeps them."""
+        deadline = time.monotonic() + REMOVED_WITHIN_S
+        for folder in self.folders:
+            while folder.exists():
+                for pid in self.processes():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                try:
+                    folder.rmdir()
+                except OSError as error:
+                    if time.monotonic() > deadline:
+                        raise SandboxError(f"expected to remove {folder}, found: {error}") from error
+                    time.sleep(0.002)
+
+
+def make_group(limits: Limits, name: str, root: Path = Path("/sys/fs/cgroup")) -> ControlGroup | None:
+    """A group with the limits' memory, processes and one CPU, or None where this user may make none."""
+    try:
+        return (
+            _version_2(limits, root / name)
+            if (root / "cgroup.controllers").exists()
+            else _version_1(limits, root, name)
+        )
+    except OSError:
+        return None
+
+
+def sweep_groups(root: Path = Path("/sys/fs/cgroup")) -> None:
+    """Removes the groups of orchestrators that are dead."""
+    for folder in (*root.glob(f"{GROUP_PREFIX}*"), *root.glob(f"*/{GROUP_PREFIX}*")):
+        maker = owner.read(folder.name.removeprefix(GROUP_PREFIX).rpartition(".")[0])
+        if maker is not None and maker.is_dead():
+            ControlGroup(folders=(folder,), group=Group(cpu=(), memory=(), events=())).remove()
+
+
+def _version_1(limits: Limits, root: Path, name: str) -> ControlGroup:
+    values = {
+        "memory": {"memory.limit_in_bytes": limits.memory_bytes, "memory.memsw.limit_in_bytes": limits.memory_bytes},
+        "pids": {"pids.max": limits.processes},
+        "cpu": {"cpu.cfs_period_us": PERIOD_US, "cpu.cfs_quota_us": PERIOD_US},
+        "cpuacct": {},
+    }
+    folders = tuple(root / controller / name for controller in values)
+    try:
+        for folder, files in zip(folders, values.values(), strict=True):
+            folder.mkdir(exist_ok=True)  # cpu and cpuacct are often one hierarchy
+            _write(folder, files)
+    except OSError:
+        _undo(folders)
+        raise
+    memory, _, _, cpuacct = folders
+    group = Group(
+        cpu=(cpuacct / "cpuacct.usage",),
+        memory=(memory / "memory.max_usage_in_bytes",),
+        events=(memory / "memory.oom_control",),
+    )
+    return ControlGroup(folders=folders, group=group)
+
+
+def _version_2(limits: Limits, folder: Path) -> ControlGroup:
+    files = {"memory.max": limits.memory_bytes, "memory.swap.max": 0, "pids.max": limits.processes}
+    try:
+        folder.mkdir()
+        _write(folder, {**files, "cpu.max": f"{PERIOD_US} {PERIOD_US}"})
+    except OSError:
+        _undo((folder,))
+        raise
+    memory = (folder / "memory.peak", folder / "memory.current")
+    group = Group(cpu=(folder / "cpu.stat",), memory=memory, events=(folder / "memory.events",))
+    return ControlGroup(folders=(folder,), group=group)
+
+
+def _write(folder: Path, files: Mapping[str, object]) -> None:
+    """Sets what the kernel has; swap accounting may be switched off."""
+    for name, value in files.items():
+        optional = "memsw" in name or "swap" in name
+        if not (optional and not (folder / name).exists()):
+            (folder / name).write_text(str(value), encoding="ascii")
+
+
+def _undo(folders: tuple[Path, ...]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _first(paths: tuple[Path, ...]) -> str | None:

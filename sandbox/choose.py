@@ -10,7 +10,7 @@ from evolve.contracts import Sandbox
 from evolve.errors import SandboxError, UsageError
 from sandbox.local import LocalSandbox
 
-CHOICES = ("auto", "docker", "local")
+CHOICES = ("auto", "docker", "bubblewrap", "landlock", "local")
 _HOW_TO_START = "Install and start Docker (Debian: apt-get install docker.io; dockerd), or use `--sandbox local`."
 
 
@@ -38,6 +38,14 @@ def choose(name: str = "auto", workers: int = 1, *, warm_torch: bool = True, url
         from sandbox.docker import DockerSandbox
 
         return DockerSandbox(url=url, warm_torch=warm_torch, ahead=ahead)
+    if name == "bubblewrap":
+        from sandbox.bubblewrap import BubblewrapSandbox
+
+        return BubblewrapSandbox(warm_torch=warm_torch, ahead=ahead)
+    if name == "landlock":
+        from sandbox.landlock import LandlockSandbox
+
+        return LandlockSandbox(warm_torch=warm_torch, ahead=ahead)
     return LocalSandbox(warm_torch=warm_torch, ahead=ahead)
 
 

@@ -19,7 +19,7 @@ from evolve.errors import SandboxError
 from sandbox.ahead import Ahead
 from sandbox.cgroup import Group, Usage, group_of
 from sandbox.engine import DATA, Engine, Recipe, container_config, engine_trouble
-from sandbox.local import describe_exit
+from sandbox.guarded import describe_exit
 from sandbox.session import Cause, Ending, WorkerSession
 from sandbox.streams import AttachedStreams
 
@@ -56,7 +56,7 @@ class DockerSandbox:
     def open(self, job: Job) -> WorkerSession:
         """Starts a container and gives it the job. Raises SandboxError."""
         session = self._ahead.take((job.limits, job.data.resolve()))
-        if session.versions.get("seccomp") != "on":
+        if "seccomp alone" not in session.versions.get("lock", ""):
             session.close()
             raise SandboxError("expected a worker behind its seccomp filter, found one without", hint="Report this.")
         session.give(job, DATA)
@@ -70,7 +70,7 @@ class DockerSandbox:
         limits, data = key
         image = self._engine.ensure_image()  # 2 ms; somebody may have removed it in the middle of a run
         shares = _LOW_SHARES if low_priority else _FULL_SHARES
-        options = {"warm_torch": self._warm_torch, "seccomp": True}
+        options = {"warm_torch": self._warm_torch, "lock": {"seccomp": "alone"}}
         recipe = Recipe(image=image, limits=limits, data=data, options=options, cpu_shares=shares)
         cell = DockerCell(self._engine, recipe)
         known = {"engine": str(self._engine.versions.get("Version", "")), "image": image}

@@ -9,9 +9,7 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import socket
-import stat
 import sys
 import tarfile
 from collections.abc import Generator, Mapping
@@ -22,16 +20,24 @@ from typing import Any
 from evolve.contracts import Limits
 from evolve.errors import SandboxError
 from sandbox import owner
+from sandbox.inside import (
+    CARGO,
+    CARGO_FILES,
+    NOBODY,
+    PYTHON_FLAGS,
+    SCRATCH_BYTES,
+    environment,
+    interpreter,
+    require_readable,
+)
 
 IMAGE = "evolve-sandbox"
 OWNER_LABEL = "evolve.sandbox.owner"
-USER = "65534:65534"
+USER = f"{NOBODY}:{NOBODY}"
 DATA = "/data"
 CALL_TIMEOUT_S = 20.0
 PROBE_TIMEOUT_S = 2.0
-_CARGO = Path(__file__).resolve().parent
 _STANDARD_SOCKET = "unix:///var/run/docker.sock"
-_SCRATCH_BYTES = 64 << 20
 _HINT = "Start the engine (see `evolve doctor`), or run with `--sandbox local`."
 
 
@@ -172,8 +178,8 @@ def container_config(client: Any, recipe: Recipe) -> Any:
         cpu_shares=recipe.cpu_shares,
         init=True,
         ipc_mode="private",
-        shm_size=_SCRATCH_BYTES,
-        tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size={_SCRATCH_BYTES},nr_inodes=10k,mode=1777"},  # noqa: S108
+        shm_size=SCRATCH_BYTES,
+        tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size={SCRATCH_BYTES},nr_inodes=10k,mode=1777"},  # noqa: S108
         log_config=LogConfig(type="none"),
         mounts=mounts(recipe.data),
         ulimits=[
@@ -185,20 +191,14 @@ def container_config(client: Any, recipe: Recipe) -> Any:
     )
     return client.create_container_config(
         image=recipe.image,
-        command=[sys.executable, "-s", "-P", "-B", "-u", "/sb/worker.py", json.dumps(dict(recipe.options))],
+        command=[sys.executable, *PYTHON_FLAGS, "/sb/worker.py", json.dumps(dict(recipe.options))],
         user=USER,
         working_dir="/tmp",  # noqa: S108
-        environment=_environment(),
+        environment=environment("/tmp"),  # noqa: S108
         labels={OWNER_LABEL: str(owner.this_process())},
         stdin_open=True,
         host_config=host,
     )
-
-
-def _environment() -> dict[str, str]:
-    """All that a candidate sees of the environment; a fixed hash seed keeps its runs repeatable."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return {"PATH": "/usr/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", **threads}  # noqa: S108
 
 
 def mounts(data: Path) -> list[Any]:
@@ -208,29 +208,9 @@ def mounts(data: Path) -> list[Any]:
     """
     from docker.types import Mount
 
-    binds = {str(path): str(path) for path in _interpreter()}
-    for name in ("worker.py", "frames.py"):
-        binds[f"/sb/{name}"] = str(_CARGO / name)
+    binds = {str(path): str(path) for path in interpreter()}
+    for name in CARGO_FILES:
+        binds[f"/sb/{name}"] = str(CARGO / name)
     binds[DATA] = str(data.resolve())
-    _require_readable([Path(source) for target, source in binds.items() if target.startswith(("/sb", DATA))])
+    require_readable([Path(source) for target, source in binds.items() if target.startswith(("/sb", DATA))])
     return [Mount(target=target, source=source, type="bind", read_only=True) for target, source in binds.items()]
-
-
-def _interpreter() -> list[Path]:
-    """Folders that the interpreter needs, without those that lie in another of them."""
-    wanted = {Path(sys.prefix), Path(sys.base_prefix), Path(os.path.realpath(sys.executable)).parents[1]}
-    libraries = (Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib/aarch64-linux-gnu"), Path("/usr/lib64"))
-    wanted |= {path for path in libraries if path.is_dir()}
-    return sorted(path for path in wanted if not wanted & set(path.parents))
-
-
-def _require_readable(sources: list[Path]) -> None:
-    for source in sources:
-        for path in (source, *(source.iterdir() if source.is_dir() else ())):
-            needed = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
-            mode = path.stat().st_mode
-            if mode & needed != needed:
-                raise SandboxError(
-                    f"expected '{path}' to be readable by the container's user, found mode {mode & 0o777:o}",
-                    hint=f"chmod -R o+rX '{source}'",
-                )

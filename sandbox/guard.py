@@ -1,11 +1,12 @@
 """Cargo: runs one command as a tree that cannot outlive its leash. Knows nothing of candidates or frames.
 
 Started as `python -s -S -P -B guard.py ORDERS -- COMMAND...` (ORDERS is JSON: `memory_bytes`, `cpu_s`, `processes`,
-`file_bytes`, `open_files`, `folder`, `leash`, `report`). It is the subreaper of all that descends from the command,
-so a process that leaves its session and group still falls to it. The leash is a pipe whose other end
-only the host holds: when the host lets go or is killed, the tree is killed and the folder removed.
-While the command runs, memory and processes of the whole tree are watched. At the end it writes one
-line of JSON to `report`: why it ended, the command's exit code, the tree's peak memory.
+`file_bytes`, `open_files`, `scratch_bytes`, `scratch_files`, `folder`, `groups`, `leash`, `report`). It is the
+subreaper of all that descends from the command, so a process that leaves its session and group still falls to it.
+The leash is a pipe whose other end only the host holds: when the host lets go or is killed, the tree is killed and
+the folder removed. While the command runs, memory, processes and the folder's size are watched; `groups` are lists
+of control groups that the command enters first. At the end it writes one line of JSON to `report`: why it ended, the
+command's exit code, the tree's peak memory and CPU seconds.
 """
 
 # ruff: noqa: PTH123, PTH208, S606
@@ -55,6 +56,9 @@ def start(command: list[str], orders: dict[str, Any], libc: Any) -> int:
         if os.getppid() != guard:
             os._exit(127)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        for listing in orders["groups"]:
+            with open(listing, "w") as group:
+                group.write("0")
         set_limits(orders)
         os.execv(command[0], command)
     except OSError as error:
@@ -98,6 +102,36 @@ def memory_of(pid: int) -> int:
     return total
 
 
+def cpu_seconds_of(pid: int) -> float:
+    """CPU seconds of one process and of its children that were waited for; 0 where it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def overflows(orders: dict[str, Any]) -> bool:
+    """Whether the folder holds more than it may; stops counting as soon as it does."""
+    size, files, queue = 0, 0, [orders["folder"]]
+    while queue:
+        try:
+            entries = list(os.scandir(queue.pop()))
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                files, size = files + 1, size + entry.stat(follow_symlinks=False).st_blocks * 512
+                if entry.is_dir(follow_symlinks=False):
+                    queue.append(entry.path)
+            except OSError:
+                continue
+        if size > orders["scratch_bytes"] or files > orders["scratch_files"]:
+            return True
+    return False
+
+
 def reap() -> dict[int, int]:
     """Wait statuses of all children that have ended."""
     ended: dict[int, int] = {}
@@ -129,28 +163,35 @@ def kill_tree() -> dict[int, int]:
     return ended
 
 
-def watch(child: int, orders: dict[str, Any], bell: int) -> tuple[str, int, int]:
-    """Waits for the command's end, a slack leash or a broken limit; returns why, the wait status and the peak."""
+def broken_limit(tree: list[int], memory: int, orders: dict[str, Any]) -> str:
+    """The name of the limit that the tree has broken, or an empty string."""
+    if len(tree) > orders["processes"]:
+        return "processes"
+    if memory > orders["memory_bytes"]:
+        return "memory"
+    return "scratch" if overflows(orders) else ""
+
+
+def watch(child: int, orders: dict[str, Any], bell: int) -> dict[str, Any]:
+    """Waits for the command's end, a slack leash or a broken limit; returns the report."""
     poll = select.poll()
     poll.register(orders["leash"], select.POLLIN)
     poll.register(bell, select.POLLIN)
-    peak = 0
+    peak, spent = 0, {}
     while True:
         rung = {descriptor for descriptor, _ in poll.poll(WATCH_EVERY_S * 1000)}
         if bell in rung:
             os.read(bell, 4096)
         ended = reap()
         tree = descendants(os.getpid())
+        spent.update({pid: seconds for pid in tree if (seconds := cpu_seconds_of(pid))})
         memory = sum(map(memory_of, tree))
         peak = max(peak, memory)
-        why = "exited" if child in ended else "leash" if orders["leash"] in rung else ""
-        if not why and len(tree) > orders["processes"]:
-            why = "processes"
-        if not why and memory > orders["memory_bytes"]:
-            why = "memory"
+        why = "exited" if child in ended else "leash" if orders["leash"] in rung else broken_limit(tree, memory, orders)
         if why:
             ended.update(kill_tree())
-            return why, ended.get(child, signal.SIGKILL), peak
+            code = os.waitstatus_to_exitcode(ended.get(child, signal.SIGKILL))
+            return {"why": why, "code": code, "peak_memory_bytes": peak, "cpu_s": sum(spent.values())}
 
 
 def main() -> None:
@@ -169,9 +210,8 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):  # only the tree may hold the streams: their end must mean its end
         os.dup2(nothing, stream)
-    why, status, peak = watch(child, orders, bell)
+    report = watch(child, orders, bell)
     shutil.rmtree(orders["folder"], ignore_errors=True)
-    report = {"why": why, "code": os.waitstatus_to_exitcode(status), "peak_memory_bytes": peak}
     os.write(orders["report"], json.dumps(report).encode())
     os._exit(0)  # nothing to tidy; the host is waiting
 

@@ -1,18 +1,17 @@
 """Cargo: the process in which one candidate runs. Knows no label, no metric and no limit.
 
-Started as `python -s -P -B -u worker.py OPTIONS` (OPTIONS is JSON: `warm_torch`, `seccomp`). It moves
-the request and answer streams to private descriptors, warms up, says that it is ready, and only then
-reads the candidate's files. A candidate shares this process, so whatever is written here may be
+Started as `python -s -P -B -u worker.py OPTIONS` (OPTIONS is JSON: `warm_torch`, `lock`). It moves the
+request and answer streams to private descriptors, warms up, locks itself in, says that it is ready, and
+only then reads the candidate's files. A candidate shares this process, so whatever is written here may be
 forged: the host believes nothing but the arrays' own bytes.
 """
 
 from __future__ import annotations
 
-import ctypes
+import importlib
 import json
 import os
 import platform
-import struct
 import sys
 import traceback
 from collections.abc import Callable
@@ -21,18 +20,6 @@ from typing import Any
 
 LONGEST_REQUEST = 1 << 30
 ERROR_TAIL = 8000
-PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
-
-# System calls that the engine's default profile may let through, and that no trainer needs (x86-64).
-DENIED_CALLS = {
-    "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "pidfd_open": 434, "pidfd_getfd": 438,
-    "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "unshare": 272, "setns": 308,
-    "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "mknod": 133, "mknodat": 259, "bpf": 321,
-    "perf_event_open": 298, "userfaultfd": 323, "add_key": 248, "request_key": 249, "keyctl": 250,
-    "process_madvise": 440, "open_by_handle_at": 304, "kexec_load": 246, "init_module": 175, "finit_module": 313,
-    "fsopen": 430, "fsmount": 432, "move_mount": 429, "open_tree": 428, "memfd_secret": 447,
-}  # fmt: skip
-SOCKET_CALL, UNIX_FAMILY = 41, 1
 
 
 class Streams:
@@ -73,14 +60,13 @@ class Streams:
         return taken
 
 
-def import_frames() -> Any:
-    """The codec that lies beside this file; no trace of it stays on the candidate's import path."""
+def import_beside(name: str) -> Any:
+    """A module that lies beside this file; no trace of it stays on the candidate's import path."""
     sys.path.insert(0, str(Path(__file__).resolve().parent))
-    import frames
-
+    module = importlib.import_module(name)
     sys.path.pop(0)
-    del sys.modules["frames"]
-    return frames
+    del sys.modules[name]
+    return module
 
 
 def warm_up(with_torch: bool) -> dict[str, str]:
@@ -97,39 +83,20 @@ def warm_up(with_torch: bool) -> dict[str, str]:
     return versions
 
 
-def install_seccomp_filter() -> None:
-    """Denies the calls above and every socket but AF_UNIX, for this process and all its descendants.
-
-    Stacked upon the engine's own filter, so it can only take away. Raises OSError where the kernel refuses.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    code = _filter_program()
-    text = ctypes.create_string_buffer(code)
-
-    class Program(ctypes.Structure):
-        _fields_ = [("count", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
-
-    program = Program(len(code) // 8, ctypes.addressof(text))
-    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(
-        PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0
-    ):
-        raise OSError(ctypes.get_errno(), "the kernel refuses a seccomp filter")
-
-
-def _filter_program() -> bytes:
-    """Classic BPF over seccomp_data: call number at 0, architecture at 4, first argument at 16."""
-    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06
-    refuse, allow, kill = 0x00050001, 0x7FFF0000, 0x80000000
-
-    def step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-        return struct.pack("<HBBI", code, if_true, if_false, value)
-
-    steps = [step(load, 4), step(equal, 0xC000003E, 1, 0), step(give, kill)]
-    steps += [step(load, 0), step(at_least, 0x40000000, 0, 1), step(give, refuse)]  # no x32 calls
-    for number in sorted(DENIED_CALLS.values()):
-        steps += [step(equal, number, 0, 1), step(give, refuse)]
-    steps += [step(equal, SOCKET_CALL, 0, 3), step(load, 16), step(equal, UNIX_FAMILY, 1, 0), step(give, refuse)]
-    return b"".join([*steps, step(give, allow)])
+def lock(how: dict[str, Any], lockdown: Any) -> str:
+    """Takes the rights away that `how` names (`user`, `landlock`, `seccomp`); returns what holds now, in words."""
+    held: list[str] = []
+    if how.get("user") is not None:
+        lockdown.become(how["user"])
+    if how.get("capabilities") == "none":
+        lockdown.drop_capabilities()
+    if how.get("landlock"):
+        lockdown.install_landlock(**how["landlock"])
+        held.append(f"landlock {lockdown.landlock_abi()}")
+    if how.get("seccomp"):
+        lockdown.install_seccomp_filter(alone=how["seccomp"] == "alone")
+        held.append(f"seccomp {how['seccomp']}")
+    return ", ".join(held)
 
 
 def stage(files: dict[str, str]) -> Path:
@@ -200,12 +167,10 @@ def converse(streams: Streams, frames: Any) -> None:
 def main() -> None:
     """Warms up, locks the door, says ready, converses."""
     options = json.loads(sys.argv[1])
-    frames = import_frames()
+    frames, lockdown = import_beside("frames"), import_beside("lockdown")
     streams = Streams(frames)
     versions = warm_up(options["warm_torch"])
-    if options["seccomp"]:
-        install_seccomp_filter()
-        versions["seccomp"] = "on"
+    versions["lock"] = lock(options["lock"], lockdown)
     streams.write(frames.READY, 0, [frames.pack_json(versions)])
     converse(streams, frames)
 

@@ -14,6 +14,7 @@ from sandbox_cases import runner
 from evolve.contracts import Job, Sandbox
 from sandbox import owner
 
+ENGINES = ("docker", "podman")
 ONCE = "assert not os.path.exists('seen')\nopen('seen', 'w').close()\nreturn {}"
 
 
@@ -34,12 +35,12 @@ def containers() -> list[str]:
 
 def alive(sandbox: Sandbox) -> int:
     """How many workers this process has."""
-    return len(guards() if sandbox.name == "local" else containers())
+    return len(containers() if sandbox.name in ENGINES else guards())
 
 
 def kill_all(sandbox: Sandbox) -> None:
     """Kills the workers of this process from outside."""
-    if sandbox.name == "local":
+    if sandbox.name not in ENGINES:
         for pid in guards():
             os.kill(pid, signal.SIGKILL)
         return

@@ -16,6 +16,7 @@ import pytest
 from sandbox_cases import BROKEN, FORGED, FORGERY, GREEDY, daemon, runner
 
 from evolve.contracts import Fault, FaultKind, Job, Sandbox
+from sandbox.choose import choose
 
 MakeJob = Callable[..., Job]
 USERS = {"users": np.array([2, 0])}
@@ -228,7 +229,7 @@ def test_nothing_descends_from_a_killed_orchestrator(sandbox: Sandbox, data: Pat
             time.sleep(0.05)
         assert processes_with(mark)
         process.send_signal(signal.SIGKILL)
-    type(sandbox)(warm_torch=False).close()  # the next start sweeps
+    choose(sandbox.name, warm_torch=False).close()  # the next start sweeps
     deadline = time.monotonic() + 5
     while processes_with(mark) and time.monotonic() < deadline:
         time.sleep(0.05)

