@@ -10,7 +10,7 @@ from evolve.contracts import Sandbox
 from evolve.errors import SandboxError, UsageError
 from sandbox.local import LocalSandbox
 
-CHOICES = ("auto", "docker", "bubblewrap", "landlock", "local")
+CHOICES = ("auto", "docker", "bubblewrap", "landlock", "local", "fork")
 _HOW_TO_START = "Install and start Docker (Debian: apt-get install docker.io; dockerd), or use `--sandbox local`."
 
 
@@ -42,6 +42,10 @@ def choose(name: str = "auto", workers: int = 1, *, warm_torch: bool = True, url
         from sandbox.bubblewrap import BubblewrapSandbox
 
         return BubblewrapSandbox(warm_torch=warm_torch, ahead=ahead)
+    if name == "fork":
+        from sandbox.fork import ForkSandbox
+
+        return ForkSandbox(warm_torch=warm_torch, ahead=ahead)
     if name == "landlock":
         from sandbox.landlock import LandlockSandbox
 

@@ -29,7 +29,7 @@ from sandbox.streams import PipeStreams
 
 _FOLDER_PREFIX = "evolve-sandbox."
 _KILLED_WITHIN_S = 15.0
-_SIGNALLED = 128
+SIGNALLED = 128
 
 
 class GuardedCell:
@@ -129,16 +129,16 @@ class GuardedCell:
     def _told(self, report: dict[str, object], waited_cpu_s: float) -> Ending:
         """The ending by the guard's report, with a control group's figures where there is one."""
         code, seen = report.get("code"), report.get("cpu_s")
-        if self._forwarded and isinstance(code, int) and code > _SIGNALLED:
-            report["code"] = _SIGNALLED - code
-        ending = _ending(report, self._limits, max(waited_cpu_s, seen if isinstance(seen, float) else 0.0))
+        if self._forwarded and isinstance(code, int) and code > SIGNALLED:
+            report["code"] = SIGNALLED - code
+        ending = ending_of(report, self._limits, max(waited_cpu_s, seen if isinstance(seen, float) else 0.0))
         if self._group is None:
             return ending
         usage = self._group.group.usage() or Usage()
         self._group.remove()
         if usage.out_of_memory_kills:
             report["why"] = "memory"
-            ending = _ending(report, self._limits, usage.cpu_s)
+            ending = ending_of(report, self._limits, usage.cpu_s)
         return replace(ending, cpu_s=usage.cpu_s, peak_memory_bytes=usage.peak_memory_bytes)
 
     def _release(self) -> None:
@@ -148,7 +148,7 @@ class GuardedCell:
             os.close(self._leash)
 
 
-def _ending(report: Mapping[str, object], limits: Limits, cpu_s: float) -> Ending:
+def ending_of(report: Mapping[str, object], limits: Limits, cpu_s: float) -> Ending:
     """What the guard reported, as an ending; an empty report means that the guard was killed."""
     code = report.get("code")
     cause: Cause = "exited"
