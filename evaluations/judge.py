@@ -19,6 +19,8 @@ from evaluations.store import Store, Walk
 from evaluations.task import Task
 from evolve.contracts import (
     Candidate,
+    Cheated,
+    Evidence,
     Failed,
     Fault,
     FaultKind,
@@ -109,10 +111,10 @@ class Judge:
             return self._blame(first, spent)
         at_full = first.at(self._full.name)
         if at_full is None:
-            return self._scored(candidate, reference, [first.measurements[-1]], observable, spent)
+            return self._scored(candidate, reference, [first.measurements[-1]], observable, spent, first.evidence)
         early = self._compare([at_full], reference)
         if early.p_not_better() > REPLICATE_P:
-            return self._scored(candidate, reference, [at_full], observable, spent)
+            return self._scored(candidate, reference, [at_full], observable, spent, first.evidence)
         measured = [at_full]
         for k in range(1, self._replicated.seeds):
             self._report(candidate.number, f"replicating, seed {k + 1} of {self._replicated.seeds}")
@@ -121,7 +123,7 @@ class Judge:
             if walk.fault:
                 return self._blame(walk, spent)
             measured.append(self._must(walk, self._full.name))
-        return self._scored(candidate, reference, measured, observable, spent)
+        return self._scored(candidate, reference, measured, observable, spent, first.evidence)
 
     def _worth_going_on(self, candidate: Candidate, reference: Candidate) -> Continue:
         def decide(found: Measurement) -> bool:
@@ -141,6 +143,7 @@ class Judge:
         measured: Sequence[Measurement],
         observable: Observable | None,
         spent: float,
+        evidence: Evidence,
     ) -> Scored:
         metric, rung = self._space.metric, measured[0].rung
         against = self._at(reference, measured)
@@ -161,6 +164,7 @@ class Judge:
             verdict=found,
             promising=replicated and found.decision == "better",
             cpu_s=spent,
+            evidence=evidence,
         )
 
     # --- confirmation and the final fit ------------------------------------------------------
@@ -269,13 +273,18 @@ class Judge:
         with ThreadPoolExecutor(max_workers=len(keys)) as threads:
             return list(threads.map(work, keys))
 
-    def _blame(self, walk: Walk, spent: float) -> Failed | TimedOut:
+    def _blame(self, walk: Walk, spent: float) -> Failed | TimedOut | Cheated:
         fault = walk.fault
         assert fault is not None
         if fault.kind is FaultKind.TIMED_OUT:
             limit_s = next(rung.limit_s for rung in self._space.rungs if rung.name == walk.fault_rung)
-            return TimedOut(rung=walk.fault_rung, reason=fault.reason, limit_s=limit_s, cpu_s=spent)
-        return Failed(rung=walk.fault_rung, reason=fault.reason, detail=_detail(fault, walk), cpu_s=spent)
+            return TimedOut(
+                rung=walk.fault_rung, reason=fault.reason, limit_s=limit_s, cpu_s=spent, evidence=walk.evidence
+            )
+        kind = Cheated if fault.kind is FaultKind.CAUGHT else Failed
+        return kind(
+            rung=walk.fault_rung, reason=fault.reason, detail=_detail(fault, walk), cpu_s=spent, evidence=walk.evidence
+        )
 
     @property
     def _seed_variance(self) -> SeedVariance:

@@ -48,8 +48,10 @@ class _Stopwatch:
 class Sessions:
     """Walks candidates through sandbox sessions, at most `slots` at a time."""
 
-    def __init__(self, space: SearchSpace, task: Task, sandbox: Sandbox, slots: int) -> None:
-        self._space, self._task, self._sandbox = space, task, sandbox
+    def __init__(
+        self, space: SearchSpace, task: Task, sandbox: Sandbox, slots: int, canaries: tuple[bytes, ...] = ()
+    ) -> None:
+        self._space, self._task, self._sandbox, self._canaries = space, task, sandbox, canaries
         self._free = threading.BoundedSemaphore(slots)
 
     def walk(self, candidate: Candidate, route: Route, on_rung: Continue | None = None) -> Walk:
@@ -59,6 +61,7 @@ class Sessions:
             data=self._task.training_folder(final=route.final),
             config={"seed": route.seed, "horizon": route.rungs[-1].examples},
             limits=self._space.limits,
+            canaries=self._canaries,
         )
         watch, measured, fault, at = _Stopwatch(), list[Measurement](), None, ""
         with self._free, self._sandbox.open(job) as session:

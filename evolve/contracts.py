@@ -98,6 +98,7 @@ class Evidence:
     peak_memory_bytes: int
     stderr_tail: str = ""
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of what decides bits and walls: interpreter, torch, image digest, hash of the system-call filter, limits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +181,7 @@ class Scored:
     verdict: Verdict | None
     promising: bool
     cpu_s: float
+    evidence: Evidence | None = None
     kind: Literal["scored"] = "scored"
 
 
@@ -200,6 +202,7 @@ class Failed:
     reason: str
     detail: str
     cpu_s: float
+    evidence: Evidence | None = None
     kind: Literal["failed"] = "failed"
 
 
@@ -211,6 +214,7 @@ class TimedOut:
     reason: str
     limit_s: float
     cpu_s: float
+    evidence: Evidence | None = None
     kind: Literal["timed_out"] = "timed_out"
 
 
@@ -222,6 +226,7 @@ class Cheated:
     reason: str
     detail: str
     cpu_s: float
+    evidence: Evidence | None = None
     kind: Literal["cheated"] = "cheated"
 
 
@@ -396,6 +401,7 @@ class FaultKind(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     PROTOCOL = "protocol"
     RAISED = "raised"
+    CAUGHT = "caught"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -415,6 +421,8 @@ class Job:
     data: Path
     config: Mapping[str, Any]
     limits: Limits
+    canaries: tuple[bytes, ...] = ()
+    """Secrets that nothing inside can know; whoever shows one has reached for what it must not have."""
 
 
 class Session(Protocol):

@@ -22,7 +22,7 @@ from evolve.errors import JournalError, RunError
 
 SCHEMA = 1
 GENESIS = "0" * 64
-MEASURED = frozenset({"cpu_s", "wall_s", "peak_memory_bytes", "at", "detail"})
+MEASURED = frozenset({"cpu_s", "wall_s", "peak_memory_bytes", "at", "detail", "evidence"})
 """Names of fields that a clock, the kernel or an address-laden traceback fills: kept, never chained."""
 
 Body = Mapping[str, Any]

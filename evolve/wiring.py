@@ -120,6 +120,7 @@ def open_run(
     from evaluations.judge import Judge
     from evaluations.sessions import Sessions
     from evaluations.store import Store
+    from sandbox.canary import plant
     from sandbox.choose import choose
     from search_spaces.space import load
 
@@ -139,7 +140,7 @@ def open_run(
             proposes = (proposer or _catalogue)(space)
             if journal.records:
                 require_proposer(journal.records[0], proposes)
-            sessions = Sessions(space, task, box, config.workers)
+            sessions = Sessions(space, task, box, config.workers, plant(folder.path / "canaries"))
             judge = Judge(space, task, sessions, Store(folder.measurements), config.seed, report)
             loop = Loop(
                 settings=Settings(

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 from collections.abc import Mapping
 
 from evolve.contracts import Sandbox
 from evolve.errors import SandboxError, UsageError
-from sandbox.local import LocalSandbox
 
-CHOICES = ("auto", "docker", "bubblewrap", "landlock", "local", "fork")
+CHAIN = ("docker", "podman", "bubblewrap", "landlock", "local")
+"""What `auto` tries, the strongest wall first."""
+CHOICES = ("auto", *CHAIN, "fork")
 _HOW_TO_START = "Install and start Docker (Debian: apt-get install docker.io; dockerd), or use `--sandbox local`."
 
 
-def choose(name: str = "auto", workers: int = 1, *, warm_torch: bool = True, url: str | None = None) -> Sandbox:
-    """The sandbox of that name; `auto` is docker where an engine answers within 2 s, else local.
+def choose(
+    name: str = "auto",
+    workers: int = 1,
+    *,
+    warm_torch: bool = True,
+    url: str | None = None,
+    model_answers: bool = False,
+) -> Sandbox:
+    """The sandbox of that name; `auto` is the first of `CHAIN` that this machine has.
 
     The caller says `sandbox.name` and `sandbox.does_not_stop` aloud.
 
@@ -24,33 +33,51 @@ def choose(name: str = "auto", workers: int = 1, *, warm_torch: bool = True, url
         workers: how many sessions will be open at once.
         warm_torch: whether workers import torch before a candidate's clock starts.
         url: the engine's address; None takes `DOCKER_HOST` or the standard socket.
+        model_answers: whether code that a model wrote will run in it; then `local` is refused.
 
     Raises:
         UsageError: no such sandbox.
-        SandboxError: `docker` was asked for and no engine answers.
+        SandboxError: the machine lacks what the sandbox needs, or nothing on it may hold a model's code.
     """
     if name not in CHOICES:
         raise UsageError(f"unknown sandbox '{name}'", hint=f"Choose one of: {', '.join(CHOICES)}.")
     if workers < 1:
         raise UsageError(f"expected at least one worker, found {workers}")
+    if model_answers and name == "local":
+        raise SandboxError(REFUSED, hint=_HOW_TO_START)
     ahead = max(0, min(workers, len(os.sched_getaffinity(0)) - workers))  # only where a core would be idle
-    if name == "docker" or (name == "auto" and probe(url)["answers"] == "yes"):
-        from sandbox.docker import DockerSandbox
+    if name != "auto":
+        return _build(name, warm_torch=warm_torch, ahead=ahead, url=url)
+    for link in CHAIN[:-1]:
+        if link == "docker" and probe(url)["answers"] != "yes":
+            continue
+        with contextlib.suppress(SandboxError):
+            return _build(link, warm_torch=warm_torch, ahead=ahead, url=url)
+    if model_answers:
+        raise SandboxError(REFUSED, hint=_HOW_TO_START)
+    return _build("local", warm_torch=warm_torch, ahead=ahead, url=url)
 
-        return DockerSandbox(url=url, warm_torch=warm_torch, ahead=ahead)
-    if name == "bubblewrap":
-        from sandbox.bubblewrap import BubblewrapSandbox
 
-        return BubblewrapSandbox(warm_torch=warm_torch, ahead=ahead)
-    if name == "fork":
-        from sandbox.fork import ForkSandbox
+REFUSED = "expected a sandbox that may hold code written by a model, found only `local`, which has no walls"
 
-        return ForkSandbox(warm_torch=warm_torch, ahead=ahead)
-    if name == "landlock":
-        from sandbox.landlock import LandlockSandbox
 
-        return LandlockSandbox(warm_torch=warm_torch, ahead=ahead)
-    return LocalSandbox(warm_torch=warm_torch, ahead=ahead)
+def _build(name: str, *, warm_torch: bool, ahead: int, url: str | None) -> Sandbox:
+    match name:
+        case "docker":
+            from sandbox.docker import DockerSandbox
+
+            return DockerSandbox(url=url, warm_torch=warm_torch, ahead=ahead)
+        case "podman":
+            from sandbox.podman import PodmanSandbox as Chosen
+        case "bubblewrap":
+            from sandbox.bubblewrap import BubblewrapSandbox as Chosen
+        case "landlock":
+            from sandbox.landlock import LandlockSandbox as Chosen
+        case "fork":
+            from sandbox.fork import ForkSandbox as Chosen
+        case _:
+            from sandbox.local import LocalSandbox as Chosen
+    return Chosen(warm_torch=warm_torch, ahead=ahead)
 
 
 def probe(url: str | None = None) -> Mapping[str, str]:

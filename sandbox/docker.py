@@ -35,6 +35,7 @@ class DockerSandbox:
 
     Args:
         url: the engine's address; None takes `DOCKER_HOST` or the standard socket.
+        name: what it is called in evidence and in the first line of a run.
         warm_torch: whether a worker imports torch before it is ready; False where candidates need none.
         ahead: how many containers may be started ahead of their use.
 
@@ -42,11 +43,13 @@ class DockerSandbox:
         SandboxError: no engine answers, or it can't import the image.
     """
 
-    name = "docker"
     does_not_stop = ""
     for_model_answers = True
 
-    def __init__(self, *, url: str | None = None, warm_torch: bool = True, ahead: int = 0) -> None:
+    def __init__(
+        self, *, url: str | None = None, warm_torch: bool = True, ahead: int = 0, name: str = "docker"
+    ) -> None:
+        self.name = name
         self._engine = Engine(url)
         self._warm_torch = warm_torch
         self._engine.ensure_image()
@@ -71,7 +74,8 @@ class DockerSandbox:
         image = self._engine.ensure_image()  # 2 ms; somebody may have removed it in the middle of a run
         shares = _LOW_SHARES if low_priority else _FULL_SHARES
         options = {"warm_torch": self._warm_torch, "lock": {"seccomp": "alone"}}
-        recipe = Recipe(image=image, limits=limits, data=data, options=options, cpu_shares=shares)
+        podman = self._engine.is_podman
+        recipe = Recipe(image=image, limits=limits, data=data, options=options, cpu_shares=shares, is_podman=podman)
         cell = DockerCell(self._engine, recipe)
         known = {"engine": str(self._engine.versions.get("Version", "")), "image": image}
         return WorkerSession(cell, sandbox=self.name, limits=limits, versions=known)

@@ -26,6 +26,7 @@ from sandbox.inside import (
     NOBODY,
     PYTHON_FLAGS,
     SCRATCH_BYTES,
+    SCRATCH_FILES,
     environment,
     interpreter,
     require_readable,
@@ -76,6 +77,11 @@ class Engine:
                 self._version = str(client.api_version)
                 self.versions: Mapping[str, Any] = client.version()
 
+    @property
+    def is_podman(self) -> bool:
+        """Whether it is Podman that speaks Docker's language."""
+        return any("podman" in str(part.get("Name", "")).lower() for part in self.versions.get("Components") or ())
+
     def client(self, timeout_s: float = CALL_TIMEOUT_S) -> Any:
         """A low-level client of the caller's own; to be closed by it."""
         import docker
@@ -91,17 +97,17 @@ class Engine:
     def ensure_image(self) -> str:
         """Imports the image of empty mount points where it is not there yet; returns its digest.
 
-        Takes 0.05 s and no registry; the tag is the content's own hash.
+        Takes 0.05 s and no registry; the name is the content's own hash (Podman's import keeps no tag).
         """
         import docker.errors
 
         content = _mount_points()
-        tag = hashlib.sha256(content).hexdigest()[:12]
+        name = f"{IMAGE}-{hashlib.sha256(content).hexdigest()[:12]}"
         with engine_trouble("import an image"), contextlib.closing(self.client()) as client:
             with contextlib.suppress(docker.errors.ImageNotFound):
-                return str(client.inspect_image(f"{IMAGE}:{tag}")["Id"])
-            client.import_image_from_data(content, repository=IMAGE, tag=tag)
-            return str(client.inspect_image(f"{IMAGE}:{tag}")["Id"])
+                return str(client.inspect_image(f"{name}:latest")["Id"])
+            client.import_image_from_data(content, repository=name, tag="latest")
+            return str(client.inspect_image(f"{name}:latest")["Id"])
 
     def sweep(self) -> int:
         """Removes the containers of orchestrators that are dead; returns how many."""
@@ -158,6 +164,7 @@ class Recipe:
     data: Path
     options: Mapping[str, object]
     cpu_shares: int
+    is_podman: bool = False
 
 
 def container_config(client: Any, recipe: Recipe) -> Any:
@@ -166,6 +173,7 @@ def container_config(client: Any, recipe: Recipe) -> Any:
 
     limits = recipe.limits
     memory = limits.memory_bytes
+    inodes = "" if recipe.is_podman else f",nr_inodes={SCRATCH_FILES}"  # Podman knows no such option
     host = client.create_host_config(
         network_mode="none",
         read_only=True,
@@ -179,11 +187,13 @@ def container_config(client: Any, recipe: Recipe) -> Any:
         init=True,
         ipc_mode="private",
         shm_size=SCRATCH_BYTES,
-        tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size={SCRATCH_BYTES},nr_inodes=10k,mode=1777"},  # noqa: S108
+        tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size={SCRATCH_BYTES},mode=1777{inodes}"},  # noqa: S108
         log_config=LogConfig(type="none"),
         mounts=mounts(recipe.data),
         ulimits=[
             Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
+            # Podman's own default exceeds the hard limit of some machines.
+            Ulimit(name="nproc", soft=limits.processes * 64, hard=limits.processes * 64),
             Ulimit(name="fsize", soft=limits.file_bytes, hard=limits.file_bytes),
             Ulimit(name="core", soft=0, hard=0),
             Ulimit(name="cpu", soft=limits.cpu_s, hard=limits.cpu_s + 1),

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from evolve.contracts import Limits
 from evolve.errors import SandboxError
 from sandbox import owner
 from sandbox.cgroup import ControlGroup, Usage
+from sandbox.guard import remove
 from sandbox.inside import CARGO, PYTHON_FLAGS, SCRATCH_BYTES, SCRATCH_FILES, environment
 from sandbox.session import Cause, Ending
 from sandbox.streams import PipeStreams
@@ -123,7 +123,7 @@ class GuardedCell:
         self._release()
         if not report:  # the guard itself was killed: the tree may have outlived it
             kill_marked(self._folder)
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove(str(self._folder))
         return self._told(json.loads(report or b"{}"), usage.ru_utime + usage.ru_stime)
 
     def _told(self, report: dict[str, object], waited_cpu_s: float) -> Ending:
@@ -211,4 +211,4 @@ def sweep() -> None:
         maker = owner.read(folder.name.removeprefix(_FOLDER_PREFIX).rpartition(".")[0])
         if maker is not None and maker.is_dead():
             kill_marked(folder)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(str(folder))

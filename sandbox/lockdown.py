@@ -8,6 +8,7 @@ Knows no frames and no candidates; x86-64 Linux. Every function raises OSError w
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import struct
 from collections.abc import Sequence
@@ -26,11 +27,16 @@ DENIED_CALLS = {
     "process_madvise": 440, "open_by_handle_at": 304, "kexec_load": 246, "init_module": 175, "finit_module": 313,
     "fsopen": 430, "fsmount": 432, "move_mount": 429, "open_tree": 428, "memfd_secret": 447,
 }  # fmt: skip
-# What reaches other processes where no process or IPC namespace stands between: refused altogether ...
+# What reaches other processes or the host's files where no namespace stands between: refused altogether ...
 REACHING_CALLS = {
     "tkill": 200, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "pidfd_send_signal": 424, "setpriority": 141,
     "ioprio_set": 251, "migrate_pages": 256, "move_pages": 279, "kcmp": 312, "process_mrelease": 448,
     "shmget": 29, "shmat": 30, "semget": 64, "msgget": 68, "mq_open": 240, "socket": 41, "connect": 42,
+    # Landlock knows nothing of a file's owner, rights, times and attributes.
+    "chmod": 90, "fchmod": 91, "fchmodat": 268, "fchmodat2": 452, "chown": 92, "fchown": 93, "lchown": 94,
+    "fchownat": 260, "utime": 132, "utimes": 235, "utimensat": 280, "futimesat": 261, "setxattr": 188,
+    "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199,
+    "setxattrat": 463, "removexattrat": 466, "file_setattr": 469, "truncate": 76,
 }  # fmt: skip
 # ... or unless the first argument is this process itself (0, or its own number for signals).
 OWN_ONLY_CALLS = {
@@ -81,14 +87,14 @@ def become(user: int) -> None:
 # --- seccomp ---------------------------------------------------------------------------------
 
 
-def install_seccomp_filter(*, alone: bool) -> None:
-    """Denies the calls above and every socket but AF_UNIX.
+def install_seccomp_filter(*, alone: bool) -> str:
+    """Denies the calls above and every socket but AF_UNIX; returns the first digits of the program's sha256.
 
     `alone` says that process, IPC and network namespaces stand around this process; where they do not, what
     reaches other processes or any socket is denied as well.
     """
     forbid_new_rights()
-    code = _filter_program(alone)
+    code = _filter_program(alone, os.getpid())
     text = ctypes.create_string_buffer(code)
 
     class Program(ctypes.Structure):
@@ -96,9 +102,10 @@ def install_seccomp_filter(*, alone: bool) -> None:
 
     program = Program(len(code) // 8, ctypes.addressof(text))
     _require(_libc().prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0), "a seccomp filter")
+    return hashlib.sha256(_filter_program(alone, own=0)).hexdigest()[:12]
 
 
-def _filter_program(alone: bool) -> bytes:
+def _filter_program(alone: bool, own: int) -> bytes:
     """Classic BPF over seccomp_data: call number at 0, architecture at 4, first argument at 16."""
     load, equal, at_least, any_bit, give = 0x20, 0x15, 0x35, 0x45, 0x06
     refuse, allow, kill, unknown = 0x00050001, 0x7FFF0000, 0x80000000, 0x00050000 | NO_SUCH_CALL
@@ -116,7 +123,7 @@ def _filter_program(alone: bool) -> bytes:
     steps += [step(equal, CLONE_CALL, 0, 4), step(load, 16), step(any_bit, NEW_USER_NAMESPACE, 0, 1)]
     steps += [step(give, refuse), step(give, allow)]
     for number in () if alone else sorted(OWN_ONLY_CALLS.values()):
-        steps += [step(equal, number, 0, 5), step(load, 16), step(equal, os.getpid(), 1, 0)]
+        steps += [step(equal, number, 0, 5), step(load, 16), step(equal, own, 1, 0)]
         steps += [step(equal, 0, 0, 1), step(give, allow), step(give, refuse)]
     steps += [step(equal, SOCKET_CALL, 0, 3), step(load, 16), step(equal, UNIX_FAMILY, 1, 0), step(give, refuse)]
     return b"".join([*steps, step(give, allow)])

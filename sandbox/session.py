@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from evolve.contracts import Evidence, Fault, FaultKind, Job, Limits
 from evolve.errors import SandboxError
 from sandbox import frames
+from sandbox.answers import limits_in_words, observables, predictions, raised
 from sandbox.frames import FrameError
 from sandbox.streams import NOISE_ALLOWED, Streams, printable
 
 LONGEST_OBSERVABLES = 16 << 10
 LONGEST_ERROR = 64 << 10
 LONGEST_READY = 4 << 10
-MOST_OBSERVABLES = 256
+
 LONGEST_JOB = 64 << 20
 GRACE_S = 2.0
 _LOOK_EVERY_S = 0.25
@@ -98,6 +99,7 @@ class WorkerSession:
         self._began = clock()
         self._unwanted = False
         self._fault: Fault | None = None
+        self._canaries: tuple[bytes, ...] = ()
         self._evidence: Evidence | None = None
         self.versions: Mapping[str, str] = versions or {}
 
@@ -136,7 +138,7 @@ class WorkerSession:
 
         The evidence's wall time counts from here.
         """
-        self._began = self._clock()
+        self._began, self._canaries = self._clock(), job.canaries
         payload = frames.pack_json({"files": dict(job.files), "config": dict(job.config), "data": data})
         if len(payload) > LONGEST_JOB:
             raise SandboxError(f"expected a job of at most {LONGEST_JOB} bytes, found {len(payload)}")
@@ -149,7 +151,7 @@ class WorkerSession:
         """See `Session.train`."""
         request = frames.pack_json({"examples": examples})
         answer = self._ask(frames.TRAIN, [request], frames.TRAINED, LONGEST_OBSERVABLES, limit_s, "train")
-        return answer if isinstance(answer, Fault) else self._checked(lambda: _observables(answer))
+        return answer if isinstance(answer, Fault) else self._checked(lambda: observables(answer))
 
     def predict(
         self, queries: Mapping[str, NDArray[Any]], shape: tuple[int, ...], limit_s: float
@@ -158,7 +160,7 @@ class WorkerSession:
         request = frames.pack_arrays(queries)
         longest = (1 << 20) + 16 * math.prod(shape)
         answer = self._ask(frames.QUERY, request, frames.ANSWER, longest, limit_s, "predict")
-        return answer if isinstance(answer, Fault) else self._checked(lambda: _predictions(answer, shape))
+        return answer if isinstance(answer, Fault) else self._checked(lambda: predictions(answer, shape))
 
     def close(self) -> Evidence:
         """See `Session.close`."""
@@ -171,7 +173,7 @@ class WorkerSession:
                 wall_s=self._clock() - self._began,
                 peak_memory_bytes=ending.peak_memory_bytes,
                 stderr_tail=self._cell.streams.noise.tail(),
-                versions=self.versions,
+                versions={**self.versions, "limits": limits_in_words(self._limits)},
             )
         return self._evidence
 
@@ -190,15 +192,22 @@ class WorkerSession:
             self._send(tag, ticket, parts, deadline)
             found, payload = self._receive(ticket, {answer_tag: longest, frames.ERROR: LONGEST_ERROR}, deadline)
             self._refuse_early_bytes()
-            if found == frames.ERROR:
-                return self._fail(_raised(payload))
-            return payload
+            if caught := self._caught(payload):
+                return self._fail(caught)
+            return self._fail(raised(payload)) if found == frames.ERROR else payload
         except FrameError as error:
             return self._fail(Fault(kind=FaultKind.PROTOCOL, reason=printable(str(error))))
         except _TooLate:
             return self._fail(Fault(kind=FaultKind.TIMED_OUT, reason=f"{verb} timed out after {limit_s:g} s"))
         except _Gone:
             return self._fail(self._exited(verb))
+
+    def _caught(self, payload: bytes | bytearray) -> Fault | None:
+        """Whether a canary is in an answer or in what was printed."""
+        printed = self._cell.streams.noise.kept
+        if any(canary in payload or canary in printed for canary in self._canaries):
+            return Fault(kind=FaultKind.CAUGHT, reason="showed a secret that lies outside of its sandbox")
+        return None
 
     def _checked(self, read: Callable[[], Answer]) -> Answer | Fault:
         try:
@@ -209,6 +218,7 @@ class WorkerSession:
     def _fail(self, fault: Fault) -> Fault:
         """Kills the tree and remembers the fault: all later calls give the same one."""
         evidence = self.close()
+        fault = self._caught(b"") or fault
         self._fault = fault if fault.detail else replace(fault, detail=evidence.stderr_tail[-8000:])
         return self._fault
 
@@ -274,44 +284,3 @@ class WorkerSession:
             f"{expected}, found: {ending.reason}: {found}",
             hint="Run `evolve doctor`: it tests the sandbox, the free memory and the disk.",
         )
-
-
-def _raised(payload: bytearray) -> Fault:
-    content = frames.unpack_json(payload)
-    reason = printable(str(content.get("reason", ""))).replace("\n", " ")[:400]
-    detail = printable(str(content.get("detail", "")))[-8192:]
-    if content.get("memory") is True:
-        return Fault(kind=FaultKind.OUT_OF_MEMORY, reason=f"out of memory: {reason}", detail=detail)
-    return Fault(kind=FaultKind.RAISED, reason=f"raised {reason}", detail=detail)
-
-
-def _observables(payload: bytearray) -> Mapping[str, float]:
-    claims = frames.unpack_json(payload)
-    if len(claims) > MOST_OBSERVABLES:
-        raise FrameError(f"expected at most {MOST_OBSERVABLES} observables, found {len(claims)}")
-    for name, value in claims.items():
-        if not (name.isprintable() and 0 < len(name) <= 100):
-            raise FrameError(f"expected a short printable name for an observable, found {ascii(name)[:100]}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
-            raise FrameError(f"expected a finite number for observable '{name}', found {ascii(value)[:40]}")
-    return {name: float(cast("float", value)) for name, value in claims.items()}
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-def _predictions(payload: bytearray, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    arrays = frames.unpack_arrays(payload)
-    if set(arrays) != {"answer"}:
-        raise FrameError("expected one array named 'answer'")
-    answer = arrays["answer"]
-    if answer.shape != shape or answer.dtype != np.float32:
-        raise FrameError(f"wrong shape: expected {shape} float32, found {answer.shape} {answer.dtype}")
-    bad = answer.size - int(np.count_nonzero(np.isfinite(answer)))
-    if bad:
-        raise FrameError(f"non-finite answers: {bad} of {answer.size} are NaN or infinite")
-    return answer

@@ -33,6 +33,11 @@ class Noise:
             del self._kept[:-NOISE_KEPT]
 
     @property
+    def kept(self) -> bytes:
+        """The end of what was printed, as it was printed."""
+        return bytes(self._kept)
+
+    @property
     def flooded(self) -> bool:
         """Whether more was printed than any honest candidate prints."""
         return self.total > NOISE_ALLOWED

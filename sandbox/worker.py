@@ -94,8 +94,8 @@ def lock(how: dict[str, Any], lockdown: Any) -> str:
         lockdown.install_landlock(**how["landlock"])
         held.append(f"landlock {lockdown.landlock_abi()}")
     if how.get("seccomp"):
-        lockdown.install_seccomp_filter(alone=how["seccomp"] == "alone")
-        held.append(f"seccomp {how['seccomp']}")
+        program = lockdown.install_seccomp_filter(alone=how["seccomp"] == "alone")
+        held.append(f"seccomp {how['seccomp']} {program}")
     return ", ".join(held)
 
 

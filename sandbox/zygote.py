@@ -12,7 +12,6 @@ The parent never reads a byte of a candidate, and holds nothing that a candidate
 frames; what a worker does with its streams is `worker.converse`.
 """
 
-
 import ctypes
 import json
 import os

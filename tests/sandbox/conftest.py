@@ -52,7 +52,7 @@ def require_engine() -> None:
         (pytest.fail if os.environ.get("EVOLVE_CI") else pytest.skip)(f"no engine: {found['found']}")
 
 
-SANDBOXES = ("local", "landlock", "bubblewrap", "fork", pytest.param("docker", marks=pytest.mark.docker))
+SANDBOXES = ("local", "landlock", "bubblewrap", "fork", "podman", pytest.param("docker", marks=pytest.mark.docker))
 
 
 def build(name: str) -> Sandbox:

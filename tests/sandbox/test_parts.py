@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import subprocess
@@ -18,8 +19,10 @@ from evolve.errors import SandboxError, UsageError
 from sandbox import owner
 from sandbox.cgroup import Usage, group_of
 from sandbox.choose import choose, probe
+from sandbox.guard import remove
 from sandbox.guarded import describe_exit
 from sandbox.local import LocalSandbox
+from sandbox.lockdown import landlock_abi
 from sandbox.streams import NOISE_KEPT, AttachedStreams, Noise
 
 PARTS = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50)), max_size=10)
@@ -146,17 +149,28 @@ def test_an_unknown_sandbox_is_a_usage_error() -> None:
         choose("local", workers=0)
 
 
-def test_without_an_engine_auto_is_local_and_docker_says_what_to_do() -> None:
-    """No engine at that address: the plain sandbox, a clear error, and a probe that helps."""
+def test_without_an_engine_auto_takes_the_next_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No engine at that address and no program at hand: what the kernel has, a clear error, and a probe that helps."""
     nowhere = "unix:///nowhere.sock"
+    monkeypatch.setenv("PATH", "")
     chosen = choose("auto", url=nowhere)
-    assert (chosen.name, chosen.for_model_answers) == ("local", False)
+    assert chosen.name == ("landlock" if landlock_abi() else "local")
     assert chosen.does_not_stop
     with pytest.raises(SandboxError, match="--sandbox local"):
         choose("docker", url=nowhere)
     found = probe(nowhere)
     assert found["answers"] == "no"
     assert "dockerd" in found["what_to_do"]
+
+
+def test_a_model_s_answer_never_runs_without_walls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`local` is refused for it, by name or as the last link of the chain."""
+    with pytest.raises(SandboxError, match="no walls"):
+        choose("local", model_answers=True)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sandbox.landlock.landlock_abi", lambda: 0)
+    with pytest.raises(SandboxError, match="no walls"):
+        choose("auto", url="unix:///nowhere.sock", model_answers=True)
 
 
 def test_an_engine_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
@@ -191,3 +205,19 @@ def test_unreadable_data_is_said_before_a_container_starts(tmp_path: Path) -> No
     tmp_path.chmod(0o700)
     with pytest.raises(SandboxError, match="chmod -R o"):
         DockerSandbox(warm_torch=False).open(Job(files={}, data=tmp_path, config={}, limits=Limits()))
+
+
+def test_a_folder_too_deep_for_a_path_is_removed(tmp_path: Path) -> None:
+    """A candidate may nest folders until no path names the last one; what is shut against its owner goes too."""
+    deep, here = tmp_path / "deep", os.getcwd()
+    deep.mkdir()
+    try:
+        os.chdir(deep)
+        for _ in range(3000):
+            os.mkdir("d")
+            os.chdir("d")
+        os.mkdir("shut", 0o000)
+    finally:
+        os.chdir(here)
+    remove(str(deep))
+    assert not deep.exists()

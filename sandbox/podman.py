@@ -1,0 +1,81 @@
+"""Podman through its Docker-compatible service, which is started here and ended with the sandbox.
+
+Knows how to start the service; everything else is the engine's and `sandbox.docker`'s.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from evolve.contracts import Job
+from evolve.errors import SandboxError
+from sandbox.docker import DockerSandbox
+from sandbox.session import WorkerSession
+
+STARTED_WITHIN_S = 20.0
+
+
+class PodmanSandbox:
+    """Runs each candidate in a one-shot Podman container. See `evolve.contracts.Sandbox`.
+
+    Args:
+        warm_torch: whether a worker imports torch before it is ready; False where candidates need none.
+        ahead: how many containers may be started ahead of their use.
+
+    Raises:
+        SandboxError: Podman is not installed, or its service does not start.
+    """
+
+    name = "podman"
+    does_not_stop = ""
+    for_model_answers = True
+
+    def __init__(self, *, warm_torch: bool = True, ahead: int = 0) -> None:
+        program = require_podman()
+        self._folder = Path(tempfile.mkdtemp(prefix="evolve-podman."))
+        address = f"unix://{self._folder}/podman.sock"
+        self._service = subprocess.Popen(
+            [program, "system", "service", "--time=0", address],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            self._wait()
+            self._inner = DockerSandbox(url=address, warm_torch=warm_torch, ahead=ahead, name=self.name)
+        except SandboxError:
+            self._end_service()
+            raise
+
+    def open(self, job: Job) -> WorkerSession:
+        """Starts a container and gives it the job. Raises SandboxError."""
+        return self._inner.open(job)
+
+    def close(self) -> None:
+        """Removes the containers that were started ahead, and ends the service."""
+        self._inner.close()
+        self._end_service()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + STARTED_WITHIN_S
+        while not (self._folder / "podman.sock").exists():
+            if self._service.poll() is not None or time.monotonic() > deadline:
+                raise SandboxError(
+                    "expected Podman's service to start, found that it did not", hint="Try `podman info`."
+                )
+            time.sleep(0.02)
+
+    def _end_service(self) -> None:
+        self._service.terminate()
+        self._service.wait(STARTED_WITHIN_S)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def require_podman() -> str:
+    """Where the program is. Raises SandboxError where it is not installed."""
+    found = shutil.which("podman")
+    if found is None:
+        raise SandboxError("expected podman, found none", hint="Debian: apt-get install podman catatonit")
+    return found

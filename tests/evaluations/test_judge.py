@@ -1,0 +1,54 @@
+"""The judge over a small world and a real sandbox: outcomes with their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evaluations.judge import Judge
+from evaluations.sessions import Sessions
+from evaluations.store import Store
+from evaluations.video_ranking import VideoRanking
+from evaluations.world import WorldConfig
+from evolve.contracts import Candidate, Cheated, Failed, Outcome, Tree
+from evolve.records import outcome_from_json, outcome_to_json
+from sandbox.canary import plant
+from sandbox.local import LocalSandbox
+from search_spaces.space import load
+
+CONFIG = WorldConfig(users=150, first_items=120, items_per_day=2)
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    folder = tmp_path_factory.mktemp("judge")
+    box, space = LocalSandbox(), load("video_ranking")
+    task = VideoRanking(folder, CONFIG)
+    yield Judge(space, task, Sessions(space, task, box, 1, plant(folder / "canaries")), Store(folder / "m"), seed=0)
+    box.close()
+
+
+def outcome(judge: Judge, broken: Tree, number: int) -> Outcome:
+    tree = {**load("video_ranking").seed, **broken}
+    candidate = Candidate(number=number, commit=str(number), parents=(), tree=tree, fingerprint=str(number))
+    return judge.judge(candidate, candidate, None)
+
+
+def test_a_candidate_that_raises_fails_with_evidence(judge: Judge) -> None:
+    """The record says in which sandbox, under which limits and versions, and how it ended."""
+    found = outcome(judge, {"train.py": "raise ValueError('no such gate')\n"}, 1)
+    assert isinstance(found, Failed)
+    assert found.evidence is not None
+    assert found.evidence.sandbox == "local"
+    assert {"python", "torch", "numpy", "limits", "lock"} <= set(found.evidence.versions)
+    assert outcome_from_json(outcome_to_json(found)) == found
+
+
+def test_a_candidate_that_shows_a_planted_secret_has_cheated(judge: Judge, tmp_path: Path) -> None:
+    """It has no score, and its reason says why."""
+    secret = next(path for path in tmp_path.parent.rglob("canaries/labels.txt"))
+    found = outcome(judge, {"train.py": f"raise ValueError(open({str(secret)!r}).read())\n"}, 2)
+    assert isinstance(found, Cheated)
+    assert "secret" in found.reason
