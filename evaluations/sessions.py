@@ -46,12 +46,23 @@ class _Stopwatch:
 
 
 class Sessions:
-    """Walks candidates through sandbox sessions, at most `slots` at a time."""
+    """Walks candidates through sandbox sessions, at most `slots` at a time.
+
+    `deciding` is the sandbox for everything but the search: confirmations and the final fits.
+    """
 
     def __init__(
-        self, space: SearchSpace, task: Task, sandbox: Sandbox, slots: int, canaries: tuple[bytes, ...] = ()
+        self,
+        space: SearchSpace,
+        task: Task,
+        sandbox: Sandbox,
+        slots: int,
+        *,
+        deciding: Sandbox | None = None,
+        canaries: tuple[bytes, ...] = (),
     ) -> None:
         self._space, self._task, self._sandbox, self._canaries = space, task, sandbox, canaries
+        self._deciding = deciding or sandbox
         self._free = threading.BoundedSemaphore(slots)
 
     def walk(self, candidate: Candidate, route: Route, on_rung: Continue | None = None) -> Walk:
@@ -64,7 +75,8 @@ class Sessions:
             canaries=self._canaries,
         )
         watch, measured, fault, at = _Stopwatch(), list[Measurement](), None, ""
-        with self._free, self._sandbox.open(job) as session:
+        sandbox = self._sandbox if route.split == "search" else self._deciding
+        with self._free, sandbox.open(job) as session:
             for rung in route.rungs:
                 at = rung.name
                 found = self._climb(session, rung, route, watch)

@@ -136,11 +136,14 @@ def open_run(
         if journal.records:
             require_same(journal.records[0], space, task)
         box = choose(config.sandbox, workers=config.workers)
+        # Forked workers are for the search: what decides a promotion comes from the strongest wall of the machine.
+        deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
         try:
             proposes = (proposer or _catalogue)(space)
             if journal.records:
                 require_proposer(journal.records[0], proposes)
-            sessions = Sessions(space, task, box, config.workers, plant(folder.path / "canaries"))
+            canaries = plant(folder.path / "canaries")
+            sessions = Sessions(space, task, box, config.workers, deciding=deciding, canaries=canaries)
             judge = Judge(space, task, sessions, Store(folder.measurements), config.seed, report)
             loop = Loop(
                 settings=Settings(
@@ -159,6 +162,7 @@ def open_run(
             yield Run(folder=folder, loop=loop, space=space, sandbox=box, judge=judge)
         finally:
             box.close()
+            deciding.close()
             journal.close()
 
 

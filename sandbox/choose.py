@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from evolve.contracts import Sandbox
 from evolve.errors import SandboxError, UsageError
@@ -97,3 +98,46 @@ def probe(url: str | None = None) -> Mapping[str, str]:
         "api": str(engine.versions.get("ApiVersion", "unknown")),
         "cgroup": cgroup,
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One sandbox of the chain on this machine: whether it can be used, and what it does not stop then."""
+
+    name: str
+    usable: bool
+    found: str
+    does_not_stop: str
+    what_to_do: str = ""
+
+
+KERNEL = "it may use a flaw of the kernel's"
+"""What no sandbox here stops; an engine may be given another runtime for that (gVisor)."""
+
+
+def survey() -> Iterator[Link]:
+    """Every sandbox that `choose` knows, the strongest wall first; starts none of them."""
+    from sandbox.bubblewrap import NO_GROUP, require_bubblewrap
+    from sandbox.landlock import LandlockSandbox, require_landlock
+    from sandbox.local import LocalSandbox
+    from sandbox.podman import require_podman
+
+    root = os.geteuid() == 0
+    said = probe()
+    usable = said["answers"] == "yes"
+    found = f"Docker {said['version']}, cgroup {said['cgroup']}" if usable else said["found"]
+    yield Link(name="docker", usable=usable, found=found, does_not_stop=KERNEL, what_to_do=said.get("what_to_do", ""))
+    yield _link("podman", require_podman, KERNEL)
+    yield _link("bubblewrap", require_bubblewrap, KERNEL if root else NO_GROUP)
+    yield _link("landlock", lambda: f"Landlock {require_landlock()}", LandlockSandbox.does_not_stop)
+    local = LocalSandbox.does_not_stop
+    yield Link(name="local", usable=True, found="for the catalogue's techniques alone", does_not_stop=local)
+    found = "opt-in: `--sandbox fork`" if root else "needs root"
+    yield Link(name="fork", usable=root, found=found, does_not_stop=KERNEL)
+
+
+def _link(name: str, require: Callable[[], str], does_not_stop: str) -> Link:
+    try:
+        return Link(name=name, usable=True, found=require(), does_not_stop=does_not_stop)
+    except SandboxError as error:
+        return Link(name=name, usable=False, found=error.message, does_not_stop=does_not_stop, what_to_do=error.hint)

@@ -31,9 +31,7 @@ class LandlockSandbox:
     """
 
     name = "landlock"
-    does_not_stop = (
-        "it may exceed its memory and scratch for a tenth of a second, and sees how the host's clock and load run"
-    )
+    does_not_stop = "it shares the host's namespaces, and may exceed its memory for a tenth of a second"
     for_model_answers = True
 
     def __init__(self, *, warm_torch: bool = True, ahead: int = 0) -> None:
@@ -73,9 +71,11 @@ class LandlockSandbox:
         return WorkerSession(cell, sandbox=self.name, limits=limits)
 
 
-def require_landlock() -> None:
-    """Raises SandboxError where the kernel has none."""
-    if not landlock_abi():
+def require_landlock() -> int:
+    """The version that the kernel speaks. Raises SandboxError where it has none."""
+    abi = landlock_abi()
+    if not abi:
         raise SandboxError(
             "expected a kernel with Landlock, found none", hint="Linux 5.13 or newer, with landlock among its LSMs."
         )
+    return abi

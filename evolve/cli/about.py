@@ -119,7 +119,7 @@ def doctor(json: Json = False) -> None:
 
 
 def _examine() -> Generator[Finding]:
-    yield from (_git(), _torch(), _engine(), _disk(), _key(), *_data_sets())
+    yield from (_git(), _torch(), *_sandboxes(), _disk(), _key(), *_data_sets())
     cores = len(os.sched_getaffinity(0))
     yield Finding("cores", "ok", f"{cores}: `evolve start` uses {min(8, cores)} workers of one thread each")
 
@@ -139,14 +139,22 @@ def _torch() -> Finding:
     return Finding("torch", "ok", metadata.version("torch"))
 
 
-def _engine() -> Finding:
-    from sandbox.choose import probe
+def _sandboxes() -> Generator[Finding]:
+    """Every sandbox; the first that is at hand is the one that `auto` takes."""
+    from sandbox.choose import survey
 
-    said = probe()
-    if said["answers"] == "yes":
-        return Finding("engine", "ok", f"Docker {said['version']}, API {said['api']}, cgroup {said['cgroup']}")
-    found = f"{said['found']}; candidates run in the `local` sandbox, which stops neither network nor file reads"
-    return Finding("engine", "note", found, said["what_to_do"])
+    taken = False
+    for link in survey():
+        chosen = link.usable and not taken and link.name != "fork"
+        taken = taken or chosen
+        state = "ok" if link.usable and link.name != "local" else "note"
+        used = "; `evolve start` takes it" if chosen else ""
+        found = (
+            f"{link.found}{used}; not stopped: a candidate {link.does_not_stop.removeprefix('it ')}"
+            if link.usable
+            else link.found
+        )
+        yield Finding(f"sandbox {link.name}", state, found, link.what_to_do)
 
 
 def _disk() -> Finding:

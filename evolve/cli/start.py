@@ -44,7 +44,7 @@ def start(
     budget_time: Annotated[str, typer.Option(help="Also stop proposing after this long, e.g. 10m.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same machine: the same lineage.")] = 0,
     workers: Annotated[int, typer.Option(help="Sandbox sessions at once; 0 takes one for each core.")] = 0,
-    sandbox: Annotated[str, typer.Option(help="auto, docker or local.")] = "auto",
+    sandbox: Annotated[str, typer.Option(help="auto, docker, podman, bubblewrap, landlock, local or fork.")] = "auto",
     out: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     resume: Annotated[str, typer.Option(help="Continue the run of this name (`latest`: the newest).")] = "",
     data: Annotated[str, typer.Option(help="A data set of `evolve data list`, for a space that takes one.")] = "",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evaluations.judge import Judge
-from evaluations.sessions import Sessions
+from evaluations.sessions import Route, Sessions
 from evaluations.store import Store
 from evaluations.video_ranking import VideoRanking
 from evaluations.world import WorldConfig
@@ -26,7 +26,9 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
     folder = tmp_path_factory.mktemp("judge")
     box, space = LocalSandbox(), load("video_ranking")
     task = VideoRanking(folder, CONFIG)
-    yield Judge(space, task, Sessions(space, task, box, 1, plant(folder / "canaries")), Store(folder / "m"), seed=0)
+    yield Judge(
+        space, task, Sessions(space, task, box, 1, canaries=plant(folder / "canaries")), Store(folder / "m"), seed=0
+    )
     box.close()
 
 
@@ -52,3 +54,17 @@ def test_a_candidate_that_shows_a_planted_secret_has_cheated(judge: Judge, tmp_p
     found = outcome(judge, {"train.py": f"raise ValueError(open({str(secret)!r}).read())\n"}, 2)
     assert isinstance(found, Cheated)
     assert "secret" in found.reason
+
+
+def test_what_decides_a_promotion_runs_in_the_deciding_sandbox(tmp_path: Path) -> None:
+    """The search uses one sandbox, confirmation and final fits another."""
+    space, searching, deciding = load("video_ranking"), LocalSandbox(warm_torch=False), LocalSandbox(warm_torch=False)
+    searching.name, deciding.name = "searching", "deciding"
+    sessions = Sessions(space, VideoRanking(tmp_path, CONFIG), searching, 1, deciding=deciding)
+    broken = {**space.seed, "train.py": "raise ValueError\n"}
+    candidate = Candidate(number=1, commit="1", parents=(), tree=broken, fingerprint="1")
+    seen = {
+        split: sessions.walk(candidate, Route(rungs=space.rungs[:1], split=split, seed=0)).evidence.sandbox
+        for split in ("search", "confirm", "test")
+    }
+    assert seen == {"search": "searching", "confirm": "deciding", "test": "deciding"}
