@@ -69,13 +69,16 @@ def soak(box: Sandbox, host: Scene, count: int, *, hostile: bool) -> tuple[float
 def measure(quick: bool) -> Result:
     """Without hostile candidates, then with."""
     count = 20 if quick else COUNT
-    with tempfile.TemporaryDirectory(prefix="soak.") as folder, scene(Path(folder)) as host:
-        with closing(choose("docker", warm_torch=False)) as box:
-            honest_s(box, host)
-            before = look()
-            alone, _ = soak(box, host, count, hostile=False)
-            beside, loose = soak(box, host, count, hostile=True)
-            after = look()
+    with (
+        tempfile.TemporaryDirectory(prefix="soak.") as folder,
+        scene(Path(folder)) as host,
+        closing(choose("docker", warm_torch=False)) as box,
+    ):
+        honest_s(box, host)
+        before = look()
+        alone, _ = soak(box, host, count, hostile=False)
+        beside, loose = soak(box, host, count, hostile=True)
+        after = look()
     left = {name: after[name] - before[name] for name in before}
     clean = all(left[name] <= most for name, most in LEAKS.items())
     details: dict[str, Any] = {
