@@ -23,6 +23,10 @@ class StartConfig:
     workers: int = 0
     """Sessions at once; 0 takes one for each core, at most 8."""
     sandbox: str = "auto"
+    image: str = ""
+    """A container image with Python, numpy and torch; empty binds this machine's interpreter."""
+    runtime: str = ""
+    """The container engine's runtime, for example `runsc`."""
     runs: Path = Path("runs")
     dataset: str = ""
     """Name of an imported data set for a space that takes one; empty takes the space's own."""

@@ -135,7 +135,7 @@ def open_run(
         task = load_task(config.space, config.dataset, config.world, cache)
         if journal.records:
             require_same(journal.records[0], space, task)
-        box = choose(config.sandbox, workers=config.workers)
+        box = choose(config.sandbox, workers=config.workers, image=config.image, runtime=config.runtime)
         # Forked workers are for the search: what decides a promotion comes from the strongest wall of the machine.
         deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
         try:
@@ -176,6 +176,8 @@ def resumed(config: StartConfig, first: Record) -> StartConfig:
         seed=body["seed"],
         workers=body["workers"],
         sandbox=config.sandbox if config.sandbox != "auto" else body["sandbox"],
+        image=config.image,
+        runtime=config.runtime,
         runs=config.runs,
         dataset=body["dataset"],
         world=body["world"],

@@ -24,6 +24,8 @@ def choose(
     warm_torch: bool = True,
     url: str | None = None,
     model_answers: bool = False,
+    image: str = "",
+    runtime: str = "",
 ) -> Sandbox:
     """The sandbox of that name; `auto` is the first of `CHAIN` that this machine has.
 
@@ -34,6 +36,8 @@ def choose(
         workers: how many sessions will be open at once.
         warm_torch: whether workers import torch before a candidate's clock starts.
         url: the engine's address; None takes `DOCKER_HOST` or the standard socket.
+        image: a user's own image for Docker, see `DockerSandbox`.
+        runtime: the runtime for Docker, see `DockerSandbox`.
         model_answers: whether code that a model wrote will run in it; then `local` is refused.
 
     Raises:
@@ -44,6 +48,8 @@ def choose(
         raise UsageError(f"unknown sandbox '{name}'", hint=f"Choose one of: {', '.join(CHOICES)}.")
     if workers < 1:
         raise UsageError(f"expected at least one worker, found {workers}")
+    if image or runtime:
+        return _with_options(name, image, runtime, warm_torch=warm_torch, url=url)
     if model_answers and name == "local":
         raise SandboxError(REFUSED, hint=_HOW_TO_START)
     ahead = max(0, min(workers, len(os.sched_getaffinity(0)) - workers))  # only where a core would be idle
@@ -57,6 +63,14 @@ def choose(
     if model_answers:
         raise SandboxError(REFUSED, hint=_HOW_TO_START)
     return _build("local", warm_torch=warm_torch, ahead=ahead, url=url)
+
+
+def _with_options(name: str, image: str, runtime: str, *, warm_torch: bool, url: str | None) -> Sandbox:
+    if name not in ("auto", "docker"):
+        raise UsageError(f"`--image` and `--runtime` are for docker, found `--sandbox {name}`")
+    from sandbox.docker import DockerSandbox
+
+    return DockerSandbox(url=url, warm_torch=warm_torch, image=image, runtime=runtime)
 
 
 REFUSED = "expected a sandbox that may hold code written by a model, found only `local`, which has no walls"

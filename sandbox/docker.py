@@ -36,6 +36,8 @@ class DockerSandbox:
     Args:
         url: the engine's address; None takes `DOCKER_HOST` or the standard socket.
         name: what it is called in evidence and in the first line of a run.
+        image: a user's own image with Python, numpy and torch; empty binds this machine's interpreter.
+        runtime: the engine's runtime (for example `runsc`, gVisor); empty takes its default.
         warm_torch: whether a worker imports torch before it is ready; False where candidates need none.
         ahead: how many containers may be started ahead of their use.
 
@@ -47,12 +49,19 @@ class DockerSandbox:
     for_model_answers = True
 
     def __init__(
-        self, *, url: str | None = None, warm_torch: bool = True, ahead: int = 0, name: str = "docker"
+        self,
+        *,
+        url: str | None = None,
+        warm_torch: bool = True,
+        ahead: int = 0,
+        name: str = "docker",
+        image: str = "",
+        runtime: str = "",
     ) -> None:
         self.name = name
         self._engine = Engine(url)
-        self._warm_torch = warm_torch
-        self._engine.ensure_image()
+        self._warm_torch, self._own_image, self._runtime = warm_torch, image, runtime
+        self._image()
         self._engine.sweep()
         self._ahead = Ahead(self._begin, ahead)
 
@@ -69,13 +78,25 @@ class DockerSandbox:
         """Removes the containers that were started ahead."""
         self._ahead.close()
 
+    def _image(self) -> str:
+        """The digest of the image; somebody may have removed it in the middle of a run (a look takes 2 ms)."""
+        return self._engine.require_image(self._own_image) if self._own_image else self._engine.ensure_image()
+
     def _begin(self, key: tuple[Limits, Path], low_priority: bool) -> WorkerSession:
         limits, data = key
-        image = self._engine.ensure_image()  # 2 ms; somebody may have removed it in the middle of a run
+        image = self._image()
         shares = _LOW_SHARES if low_priority else _FULL_SHARES
         options = {"warm_torch": self._warm_torch, "lock": {"seccomp": "alone"}}
-        podman = self._engine.is_podman
-        recipe = Recipe(image=image, limits=limits, data=data, options=options, cpu_shares=shares, is_podman=podman)
+        recipe = Recipe(
+            image=image,
+            limits=limits,
+            data=data,
+            options=options,
+            cpu_shares=shares,
+            is_podman=self._engine.is_podman,
+            own_interpreter=bool(self._own_image),
+            runtime=self._runtime,
+        )
         cell = DockerCell(self._engine, recipe)
         known = {"engine": str(self._engine.versions.get("Version", "")), "image": image}
         return WorkerSession(cell, sandbox=self.name, limits=limits, versions=known)

@@ -12,7 +12,7 @@ import json
 import socket
 import sys
 import tarfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ OWNER_LABEL = "evolve.sandbox.owner"
 USER = f"{NOBODY}:{NOBODY}"
 DATA = "/data"
 CALL_TIMEOUT_S = 20.0
+BUILD_TIMEOUT_S = 1800.0
+BUILD_HINT = "The base needs Python 3.11 or newer with torch and numpy, or pip and a network to install them."
 PROBE_TIMEOUT_S = 2.0
 _STANDARD_SOCKET = "unix:///var/run/docker.sock"
 _HINT = "Start the engine (see `evolve doctor`), or run with `--sandbox local`."
@@ -109,6 +111,21 @@ class Engine:
             client.import_image_from_data(content, repository=name, tag="latest")
             return str(client.inspect_image(f"{name}:latest")["Id"])
 
+    def require_image(self, name: str) -> str:
+        """The digest of a user's own image. Raises SandboxError where the engine has none of that name."""
+        doing = f"find the image `{name}` (evolve sandbox build makes one)"
+        with engine_trouble(doing), contextlib.closing(self.client()) as client:
+            return str(client.inspect_image(name)["Id"])
+
+    def build(self, base: str, tag: str) -> Iterator[str]:
+        """Builds `sandbox/Dockerfile` on `base`; yields what the engine says. Raises SandboxError where it fails."""
+        with engine_trouble("build an image"), contextlib.closing(self.client(BUILD_TIMEOUT_S)) as client:
+            said = client.build(path=str(CARGO), tag=tag, buildargs={"BASE": base}, rm=True, decode=True, pull=False)
+            for line in said:
+                if "error" in line:
+                    raise SandboxError(f"expected to build {tag} on {base}, found: {line['error']}", hint=BUILD_HINT)
+                yield str(line.get("stream", ""))
+
     def sweep(self) -> int:
         """Removes the containers of orchestrators that are dead; returns how many."""
         import docker.errors
@@ -165,6 +182,9 @@ class Recipe:
     options: Mapping[str, object]
     cpu_shares: int
     is_podman: bool = False
+    own_interpreter: bool = False
+    """Whether the image has an interpreter, so that this machine's is not bound into it."""
+    runtime: str = ""
 
 
 def container_config(client: Any, recipe: Recipe) -> Any:
@@ -189,7 +209,8 @@ def container_config(client: Any, recipe: Recipe) -> Any:
         shm_size=SCRATCH_BYTES,
         tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size={SCRATCH_BYTES},mode=1777{inodes}"},  # noqa: S108
         log_config=LogConfig(type="none"),
-        mounts=mounts(recipe.data),
+        runtime=recipe.runtime or None,
+        mounts=mounts(recipe.data, [] if recipe.own_interpreter else interpreter()),
         ulimits=[
             Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
             # Podman's own default exceeds the hard limit of some machines.
@@ -201,7 +222,12 @@ def container_config(client: Any, recipe: Recipe) -> Any:
     )
     return client.create_container_config(
         image=recipe.image,
-        command=[sys.executable, *PYTHON_FLAGS, "/sb/worker.py", json.dumps(dict(recipe.options))],
+        command=[
+            "python3" if recipe.own_interpreter else sys.executable,
+            *PYTHON_FLAGS,
+            "/sb/worker.py",
+            json.dumps(dict(recipe.options)),
+        ],
         user=USER,
         working_dir="/tmp",  # noqa: S108
         environment=environment("/tmp"),  # noqa: S108
@@ -211,14 +237,14 @@ def container_config(client: Any, recipe: Recipe) -> Any:
     )
 
 
-def mounts(data: Path) -> list[Any]:
+def mounts(data: Path, host_folders: Sequence[Path]) -> list[Any]:
     """Read-only binds: the interpreter and its packages, the system's libraries, the worker, the data.
 
     Raises SandboxError where the container's user, who is nobody, could not read one of them.
     """
     from docker.types import Mount
 
-    binds = {str(path): str(path) for path in interpreter()}
+    binds = {str(path): str(path) for path in host_folders}
     for name in CARGO_FILES:
         binds[f"/sb/{name}"] = str(CARGO / name)
     binds[DATA] = str(data.resolve())

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from evolve.cli import about, look, start
+from evolve.cli import about, box, look, start
 from evolve.cli.printing import clean
 from evolve.errors import EvolveError
 
@@ -33,6 +33,7 @@ app.command("spaces")(about.spaces)
 app.command("techniques")(about.techniques)
 app.add_typer(about.data, name="data")
 app.command("doctor")(about.doctor)
+app.add_typer(box.sandbox, name="sandbox")
 
 
 def main() -> None:
