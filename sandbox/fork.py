@@ -10,22 +10,21 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import select
 import socket
 import subprocess
 import sys
 import threading
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from evolve.contracts import Job, Limits
 from evolve.errors import SandboxError
 from sandbox import owner
-from sandbox.cgroup import GROUP_PREFIX, ControlGroup, Usage, make_group, sweep_groups
-from sandbox.guarded import SIGNALLED, ending_of
+from sandbox.cgroup import GROUP_PREFIX, ControlGroup, make_group, sweep_groups
+from sandbox.guarded import settled
 from sandbox.inside import CARGO, NOBODY, PYTHON_FLAGS, SCRATCH_BYTES, environment, interpreter, require_readable
 from sandbox.session import Ending, WorkerSession
-from sandbox.streams import PipeStreams
+from sandbox.tether import Tether
 
 DATA = "/data"
 START_S, KILLED_WITHIN_S = 60.0, 15.0
@@ -92,34 +91,25 @@ class ForkSandbox:
 
     def _forked(self, limits: Limits, data: Path, group: ControlGroup) -> ForkCell:
         order = {"limits": asdict(limits), "data": str(data), "groups": group.listings, "scratch_bytes": SCRATCH_BYTES}
-        requests, to_worker = os.pipe()
-        from_worker, answers = os.pipe()
-        from_stderr, noise = os.pipe()
-        leash, our_leash = os.pipe()
-        our_report, report = os.pipe()
-        theirs = [requests, answers, noise, leash, report]
+        tether = Tether()
         try:
             with self._lock:
-                socket.send_fds(self._control, [json.dumps(order).encode()], theirs)
+                socket.send_fds(self._control, [json.dumps(order).encode()], tether.theirs)
         except OSError as error:
-            for descriptor in (to_worker, from_worker, from_stderr, our_leash, our_report):
-                os.close(descriptor)
+            tether.close()
             group.remove()
             raise SandboxError(f"expected the warm parent to fork a worker, found: {error}", hint=_HINT) from error
         finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-        streams = PipeStreams(requests=to_worker, answers=from_worker, noise=from_stderr)
-        return ForkCell(streams, our_leash, our_report, limits, group)
+            tether.hand_over()
+        return ForkCell(tether, limits, group)
 
 
 class ForkCell:
     """One forked tree; see `sandbox.session.Cell`."""
 
-    def __init__(self, streams: PipeStreams, leash: int, report: int, limits: Limits, group: ControlGroup) -> None:
-        self.streams = streams
-        self._leash, self._report = leash, report
-        self._limits, self._group = limits, group
+    def __init__(self, tether: Tether, limits: Limits, group: ControlGroup) -> None:
+        self.streams = tether.streams
+        self._tether, self._limits, self._group = tether, limits, group
         self._ending: Ending | None = None
 
     def look(self) -> bool:
@@ -137,20 +127,11 @@ class ForkCell:
         return self._ending
 
     def _end(self, grace_s: float) -> Ending:
-        ended, _, _ = select.select([self._report], [], [], grace_s)
-        os.close(self._leash)
-        if not ended and not select.select([self._report], [], [], KILLED_WITHIN_S)[0]:
+        ended = self._tether.reported_within(grace_s)
+        self._tether.let_go()
+        if not ended and not self._tether.reported_within(KILLED_WITHIN_S):
             raise SandboxError("expected the kernel to end a worker's namespace, found it alive", hint=_HINT)
-        told: dict[str, object] = json.loads(os.read(self._report, 4096) or b"{}")
-        os.close(self._report)
+        told: dict[str, object] = json.loads(self._tether.report() or b"{}")
         self.streams.pump(0.0)  # what was printed last
-        self.streams.close()
-        usage = self._group.group.usage() or Usage()
-        self._group.remove()
-        code = told.get("code")
-        if isinstance(code, int) and code > SIGNALLED:
-            told["code"] = SIGNALLED - code
-        if usage.out_of_memory_kills:
-            told["why"] = "memory"
-        ending = ending_of(told, self._limits, usage.cpu_s)
-        return replace(ending, peak_memory_bytes=usage.peak_memory_bytes)
+        self._tether.close()
+        return settled(told, self._limits, self._group, 0.0, forwarded=True)

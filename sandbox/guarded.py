@@ -25,7 +25,7 @@ from sandbox.cgroup import ControlGroup, Usage
 from sandbox.guard import remove
 from sandbox.inside import CARGO, PYTHON_FLAGS, SCRATCH_BYTES, SCRATCH_FILES, environment
 from sandbox.session import Cause, Ending
-from sandbox.streams import PipeStreams
+from sandbox.tether import Tether
 
 _FOLDER_PREFIX = "evolve-sandbox."
 _KILLED_WITHIN_S = 15.0
@@ -53,11 +53,9 @@ class GuardedCell:
         self._limits, self._group, self._forwarded = limits, group, forwarded
         self._ending: Ending | None = None
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{owner.this_process()}."))
-        requests, to_worker = os.pipe()
-        from_worker, answers = os.pipe()
-        from_stderr, noise = os.pipe()
-        leash, self._leash = os.pipe()
-        self._report, report = os.pipe()
+        self._tether = Tether()
+        self.streams = self._tether.streams
+        requests, answers, noise, leash, report = self._tether.theirs
         orders = {
             "memory_bytes": limits.memory_bytes,
             "cpu_s": limits.cpu_s,
@@ -71,7 +69,6 @@ class GuardedCell:
             "leash": leash,
             "report": report,
         }
-        self.streams = PipeStreams(requests=to_worker, answers=from_worker, noise=from_stderr)
         try:
             self._guard = subprocess.Popen(
                 [
@@ -82,11 +79,10 @@ class GuardedCell:
                 env=environment(str(self._folder)), cwd=self._folder, start_new_session=True,
             )  # fmt: skip
         except OSError:
-            self._release()
+            self._tether.close()
             raise
         finally:
-            for theirs in (requests, answers, noise, leash, report):
-                os.close(theirs)
+            self._tether.hand_over()
 
     def look(self) -> bool:
         """The guard watches and kills; a control group's kill of one process ends the whole tree."""
@@ -110,8 +106,7 @@ class GuardedCell:
             watch = select.poll()
             watch.register(guard, select.POLLIN)
             if not watch.poll(grace_s * 1000):
-                os.close(self._leash)
-                self._leash = -1
+                self._tether.let_go()
                 if not watch.poll(_KILLED_WITHIN_S * 1000):
                     self._guard.kill()
             _, status, usage = os.wait4(self._guard.pid, 0)
@@ -119,33 +114,33 @@ class GuardedCell:
             os.close(guard)
         self._guard.returncode = os.waitstatus_to_exitcode(status)
         self.streams.pump(0.0)  # what was printed last
-        report = os.read(self._report, 4096)
-        self._release()
+        report = self._tether.report()
+        self._tether.close()
         if not report:  # the guard itself was killed: the tree may have outlived it
             kill_marked(self._folder)
             remove(str(self._folder))
-        return self._told(json.loads(report or b"{}"), usage.ru_utime + usage.ru_stime)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        told = json.loads(report or b"{}")
+        return settled(told, self._limits, self._group, cpu_s, forwarded=self._forwarded)
 
-    def _told(self, report: dict[str, object], waited_cpu_s: float) -> Ending:
-        """The ending by the guard's report, with a control group's figures where there is one."""
-        code, seen = report.get("code"), report.get("cpu_s")
-        if self._forwarded and isinstance(code, int) and code > SIGNALLED:
-            report["code"] = SIGNALLED - code
-        ending = ending_of(report, self._limits, max(waited_cpu_s, seen if isinstance(seen, float) else 0.0))
-        if self._group is None:
-            return ending
-        usage = self._group.group.usage() or Usage()
-        self._group.remove()
-        if usage.out_of_memory_kills:
-            report["why"] = "memory"
-            ending = ending_of(report, self._limits, usage.cpu_s)
-        return replace(ending, cpu_s=usage.cpu_s, peak_memory_bytes=usage.peak_memory_bytes)
 
-    def _release(self) -> None:
-        self.streams.close()
-        os.close(self._report)
-        if self._leash >= 0:
-            os.close(self._leash)
+def settled(
+    report: dict[str, object], limits: Limits, group: ControlGroup | None, cpu_s: float, *, forwarded: bool
+) -> Ending:
+    """The ending by a report, with a control group's figures where there is one; removes the group.
+
+    `cpu_s` is what the kernel said of the tree without a group; `forwarded` as in `GuardedCell`.
+    """
+    code, seen = report.get("code"), report.get("cpu_s")
+    if forwarded and isinstance(code, int) and code > SIGNALLED:
+        report["code"] = SIGNALLED - code
+    if group is None:
+        return ending_of(report, limits, max(cpu_s, seen if isinstance(seen, float) else 0.0))
+    usage = group.group.usage() or Usage()
+    group.remove()
+    if usage.out_of_memory_kills:
+        report["why"] = "memory"
+    return replace(ending_of(report, limits, usage.cpu_s), peak_memory_bytes=usage.peak_memory_bytes)
 
 
 def ending_of(report: Mapping[str, object], limits: Limits, cpu_s: float) -> Ending:

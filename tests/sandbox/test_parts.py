@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from evolve.contracts import Limits
 from evolve.errors import SandboxError, UsageError
 from sandbox import owner
-from sandbox.cgroup import Usage, group_of
+from sandbox.cgroup import Usage, group_of, make_group
 from sandbox.choose import choose, probe
 from sandbox.guard import remove
 from sandbox.guarded import describe_exit
@@ -221,3 +221,31 @@ def test_a_folder_too_deep_for_a_path_is_removed(tmp_path: Path) -> None:
         os.chdir(here)
     remove(str(deep))
     assert not deep.exists()
+
+
+def test_a_group_of_version_2_is_made_with_its_limits(tmp_path: Path) -> None:
+    """One folder; swap is refused where the kernel accounts for it."""
+    (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
+    group = make_group(Limits(memory_bytes=1 << 20, processes=7), "mine", tmp_path)
+    assert group is not None
+    written = {name: (tmp_path / "mine" / name).read_text() for name in ("memory.max", "pids.max", "cpu.max")}
+    assert written == {"memory.max": str(1 << 20), "pids.max": "7", "cpu.max": "100000 100000"}
+    assert group.listings == (str(tmp_path / "mine" / "cgroup.procs"),)
+
+
+def test_a_group_of_version_1_is_made_in_each_hierarchy(tmp_path: Path) -> None:
+    """Memory, processes, CPU time and CPU accounting each have a tree; usage is read from where it was made."""
+    for controller in ("memory", "pids", "cpu", "cpuacct"):
+        (tmp_path / controller).mkdir()
+    group = make_group(Limits(memory_bytes=1 << 20, processes=7), "mine", tmp_path)
+    assert group is not None
+    assert (tmp_path / "memory" / "mine" / "memory.limit_in_bytes").read_text() == str(1 << 20)
+    assert (tmp_path / "pids" / "mine" / "pids.max").read_text() == "7"
+    (tmp_path / "cpuacct" / "mine" / "cpuacct.usage").write_text("2500000000\n")
+    assert group.group.usage() == Usage(cpu_s=2.5)
+    assert len(group.listings) == 4
+
+
+def test_where_no_group_may_be_made_there_is_none(tmp_path: Path) -> None:
+    """A user without rights goes on without one."""
+    assert make_group(Limits(), "mine", tmp_path / "nowhere") is None
