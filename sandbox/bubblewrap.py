@@ -120,6 +120,10 @@ def bubble(data: Path) -> list[str]:
         words += ["--setenv", name, value]
     binds = {str(path): str(path) for path in interpreter()} | {DATA: str(data)}
     binds |= {f"{CARGO_INSIDE}/{name}": str(CARGO / name) for name in CARGO_FILES}
+    # The scratch first: this machine's interpreter may itself lie below /tmp.
+    words += ["--proc", "/proc", "--dev", "/dev"]
+    for scratch in (SCRATCH, "/dev/shm"):  # noqa: S108
+        words += ["--perms", "1777", "--size", str(SCRATCH_BYTES), "--tmpfs", scratch]
     # Folders that bubblewrap makes by itself only root may enter.
     parents = {str(parent) for target in binds for parent in Path(target).parents if parent != Path("/")}
     for folder in sorted(parents):
@@ -128,7 +132,4 @@ def bubble(data: Path) -> list[str]:
         words += ["--ro-bind", source, target]
     for link in ("bin", "lib", "lib64"):
         words += ["--symlink", f"usr/{link}", f"/{link}"]
-    words += ["--proc", "/proc", "--dev", "/dev"]
-    for scratch in (SCRATCH, "/dev/shm"):  # noqa: S108
-        words += ["--perms", "1777", "--size", str(SCRATCH_BYTES), "--tmpfs", scratch]
     return [*words, "--remount-ro", "/", "--chdir", SCRATCH]

@@ -55,20 +55,22 @@ def build_root(libc: Any, read: list[str], data: str, scratch_bytes: int) -> Non
     # Opened first: what lies below the new root's place is hidden as soon as that is mounted.
     sources = {target: os.open(source, os.O_PATH) for target, source in {**{p: p for p in read}, "/data": data}.items()}
     mount(libc, "tmpfs", ROOT, "tmpfs", MS_NO_SUID | MS_NO_DEVICES, "mode=755,size=1m")
+    # The scratch before what may lie below it: the interpreter itself may be in /tmp.
+    os.mkdir(f"{ROOT}/tmp")
+    small = f"mode=1777,size={scratch_bytes},nr_inodes=10k"
+    mount(libc, "tmpfs", f"{ROOT}/tmp", "tmpfs", MS_NO_SUID | MS_NO_DEVICES | MS_NO_EXECUTE, small)
     for target, source in sources.items():
         inside = ROOT + target
         os.makedirs(inside, exist_ok=True)
         mount(libc, f"/proc/self/fd/{source}", inside, "", MS_BIND | MS_RECURSIVE)
         os.close(source)
         mount(libc, "none", inside, "", MS_REMOUNT | MS_BIND | MS_READ_ONLY | MS_NO_SUID | MS_NO_DEVICES)
-    for folder in ("proc", "tmp", "dev", "old"):
+    for folder in ("proc", "dev", "old"):
         os.mkdir(f"{ROOT}/{folder}")
     for device in DEVICES:
         Path(f"{ROOT}/dev/{device}").touch()
         mount(libc, f"/dev/{device}", f"{ROOT}/dev/{device}", "", MS_BIND)
     mount(libc, "proc", f"{ROOT}/proc", "proc", MS_NO_SUID | MS_NO_DEVICES | MS_NO_EXECUTE)
-    small = f"mode=1777,size={scratch_bytes},nr_inodes=10k"
-    mount(libc, "tmpfs", f"{ROOT}/tmp", "tmpfs", MS_NO_SUID | MS_NO_DEVICES | MS_NO_EXECUTE, small)
     for link in ("bin", "lib", "lib64"):
         os.symlink(f"usr/{link}", f"{ROOT}/{link}")
     os.chdir(ROOT)
