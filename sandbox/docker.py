@@ -24,6 +24,7 @@ from sandbox.session import Cause, Ending, WorkerSession
 from sandbox.streams import AttachedStreams
 
 _LOOK_EVERY_S = 0.25
+_REMOVE_TRIES = 20
 _FULL_SHARES = 1024
 _LOW_SHARES = 128  # of 1024 each: a container started ahead hardly slows a candidate, and never starves
 _SIGNALLED = 128
@@ -223,7 +224,15 @@ class DockerCell:
         return Ending(cause=cause, reason=reason, cpu_s=self._usage.cpu_s, peak_memory_bytes=peak)
 
     def _remove(self) -> None:
+        """Podman stumbles over a container that has just ended: it is asked again."""
         import docker.errors
 
         with engine_trouble("remove a container"), contextlib.suppress(docker.errors.NotFound):
-            self._client.remove_container(self._id, force=True, v=True)
+            for left in reversed(range(_REMOVE_TRIES)):
+                try:
+                    self._client.remove_container(self._id, force=True, v=True)
+                    return
+                except docker.errors.APIError as error:
+                    if not left or "state improper" not in str(error):
+                        raise
+                    time.sleep(0.05)

@@ -37,14 +37,14 @@ class PodmanSandbox:
     def __init__(self, *, warm_torch: bool = True, ahead: int = 0) -> None:
         program = require_podman()
         self._folder = Path(tempfile.mkdtemp(prefix="evolve-podman."))
-        address = f"unix://{self._folder}/podman.sock"
+        self.url = f"unix://{self._folder}/podman.sock"
         self._service = subprocess.Popen(
-            [program, "system", "service", "--time=0", address],
+            [program, "system", "service", "--time=0", self.url],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
             self._wait()
-            self._inner = DockerSandbox(url=address, warm_torch=warm_torch, ahead=ahead, name=self.name)
+            self._inner = DockerSandbox(url=self.url, warm_torch=warm_torch, ahead=ahead, name=self.name)
         except SandboxError:
             self._end_service()
             raise

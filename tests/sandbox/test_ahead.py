@@ -5,17 +5,26 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from conftest import PODMAN, SANDBOXES, build
 from sandbox_cases import runner
 
 from evolve.contracts import Job, Sandbox
 from sandbox import owner
 
-ENGINES = ("docker", "podman")
+ENGINES = ("docker",)
 ONCE = "assert not os.path.exists('seen')\nopen('seen', 'w').close()\nreturn {}"
+
+
+@pytest.fixture(scope="session", params=[name for name in SANDBOXES if name not in (PODMAN, "fork")])
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Those that start workers ahead, each by code of its own: Podman's is Docker's, and a fork needs none."""
+    chosen = build(request.param)
+    yield chosen
+    chosen.close()
 
 
 def guards() -> list[int]:
