@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from conftest import PODMAN, SANDBOXES, build
 from sandbox_cases import runner
 
