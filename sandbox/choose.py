@@ -26,6 +26,7 @@ def choose(
     model_answers: bool = False,
     image: str = "",
     runtime: str = "",
+    ahead: int | None = None,
 ) -> Sandbox:
     """The sandbox of that name; `auto` is the first of `CHAIN` that this machine has.
 
@@ -38,6 +39,8 @@ def choose(
         url: the engine's address; None takes `DOCKER_HOST` or the standard socket.
         image: a user's own image for Docker, see `DockerSandbox`.
         runtime: the runtime for Docker, see `DockerSandbox`.
+        ahead: how many workers are started ahead of their use; None takes as many as there are idle cores, up to
+            one for each worker.
         model_answers: whether code that a model wrote will run in it; then `local` is refused.
 
     Raises:
@@ -52,7 +55,8 @@ def choose(
         return _with_options(name, image, runtime, warm_torch=warm_torch, url=url)
     if model_answers and name == "local":
         raise SandboxError(REFUSED, hint=_HOW_TO_START)
-    ahead = max(0, min(workers, len(os.sched_getaffinity(0)) - workers))  # only where a core would be idle
+    if ahead is None:
+        ahead = max(0, min(workers, len(os.sched_getaffinity(0)) - workers))
     if name != "auto":
         return _build(name, warm_torch=warm_torch, ahead=ahead, url=url)
     for link in CHAIN[:-1]:

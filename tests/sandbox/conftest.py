@@ -68,7 +68,7 @@ def build(name: str) -> Sandbox:
     if name == "docker":
         require_engine()
     try:
-        return choose(name, warm_torch=False)
+        return choose(name, warm_torch=False, ahead=0)
     except SandboxError as error:
         (pytest.fail if os.environ.get("EVOLVE_CI") else pytest.skip)(str(error))
 
