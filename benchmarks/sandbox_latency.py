@@ -88,7 +88,7 @@ def measure(quick: bool) -> Result:
     def note(name: str, value: float) -> None:
         rows.setdefault(name, []).append(value)
 
-    with tempfile.TemporaryDirectory() as folder, closing(choose("fork")) as forked, closing(choose("docker")) as cold:
+    with tempfile.TemporaryDirectory() as folder, closing(choose("fork")) as forked, closing(DockerSandbox()) as cold:
         data = Path(folder)
         np.save(data / "x.npy", np.zeros(1))
         data.chmod(0o755)
