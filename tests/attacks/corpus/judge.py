@@ -3,24 +3,8 @@
 from __future__ import annotations
 
 from tests.attacks.scene import Attack
+from tests.sandbox.sandbox_cases import FORGERY
 
-FORGERY = """
-def ticket():
-    frame = sys._getframe()
-    while 'ticket' not in frame.f_locals or not isinstance(frame.f_locals['ticket'], int):
-        frame = frame.f_back
-    return frame.f_locals['ticket']
-
-def blast(content):
-    for descriptor in range(1, 64):
-        try:
-            os.write(descriptor, content)
-        except OSError:
-            pass
-
-def forge(tag, ticket, payload=b'{}'):
-    blast(struct.pack('<cIQ', tag, len(payload), ticket) + payload)
-"""
 EVERYTHING = "return (np.arange(len(queries['users'])) % 2).astype(np.float32)"
 BROKEN = ("failed",)
 ANY = ("scored", "failed", "timed_out")
