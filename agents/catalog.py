@@ -1,32 +1,31 @@
 """The catalogue proposer: technique cards, a bandit, merges and tuning in place of a language model.
 
-Three moves with quotas: explore tries a technique that the run has not seen; exploit takes the pair of technique and
-parent that the bandit values most; innovate combines two good candidates, tunes one, or stacks two techniques that
-paid. Everything follows from the history, the seed and the proposal's number: nothing is remembered between calls, the
+Three moves with quotas: explore tries techniques that the run has not seen; exploit puts the techniques that the bandit
+values most on the parent that it values most; innovate tunes one good candidate or combines two. Everything follows
+from the history, the seed and the proposal's number: what is kept between calls is an index of the history, and the
 caches below hold pure functions of text. Knows no sandbox, no metric's meaning, and never runs code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations, permutations
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, islice
 
 import numpy as np
 
-from agents import bandit, edits, tunables
+from agents import bandit, tunables
 from agents.combine import combine
 from agents.experience import Experience, Parent, read
-from agents.tune import TunedTrial, Values, suggestions
+from agents.stacks import Stack, bare, stacked
+from agents.tune import Values, suggestions
 from evolve.contracts import (
-    Candidate,
-    Floats,
     History,
     Move,
     Observable,
     Persona,
     Proposal,
-    Scored,
     SearchSpace,
     Technique,
     Tree,
@@ -34,67 +33,77 @@ from evolve.contracts import (
 
 QUOTAS = {Move.EXPLORE: 0.4, Move.EXPLOIT: 0.3, Move.INNOVATE: 0.3}
 """Shares of a run's proposals."""
-INNOVATIONS = {"tune": 0.5, "combine": 0.3, "stack": 0.2}
-"""Shares of the kinds of innovation, where all are possible."""
+INNOVATIONS = {"tune": 0.6, "combine": 0.4}
+"""Shares of the kinds of innovation, where both are possible."""
+EXPLORED_TOGETHER = 3
+"""So many techniques that the run has not seen are tried in one proposal, where they fit together."""
+STACKED = 5
+"""So many techniques that the run knows are put on a parent in one proposal, where so many promise."""
+CONSIDERED = 6
+"""A new technique is tried on the best of so many parents; what it displaces there counts."""
 EXPLOITED_PARENTS = 30
 """The bandit looks at so many of the best parents, so that a long run proposes as fast as a short one."""
 COMBINED_PARENTS = 12
 """Combinations are sought among so many of the best parents."""
-STACKED_TECHNIQUES = 8
-"""Stacks are sought among so many of the techniques that paid."""
 
 Draft = Iterator[Proposal]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CatalogProposer:
     """Proposes from the space's cards; implements `contracts.Proposer`."""
 
     space: SearchSpace
     name: str = "catalog"
+    _experience: Experience | None = field(default=None, init=False, repr=False)
 
     def propose(self, history: History, seed: int) -> Proposal | None:
         """The next proposal: a tree that was never tried and that the space's gate admits; None when exhausted."""
-        turn = _turn(self.space, history, np.random.default_rng([seed % 2**63, history.number]), self.name)
+        turn = self._turn(history, np.random.default_rng([seed % 2**63, history.number]))
         moves: dict[Move, Callable[[], Draft]] = {
             Move.EXPLORE: turn.explore,
             Move.EXPLOIT: lambda: turn.exploit(hopeful=True),
-            Move.INNOVATE: turn.innovate,
+            Move.INNOVATE: lambda: turn.innovate(hopeful=True),
         }
-        drafts = [moves[move] for move in by_deficit(turn.experience)]
-        for draft in (*drafts, lambda: turn.exploit(hopeful=False)):
+        drafts = [moves[move] for move in by_deficit(turn.experience.moves)]
+        last = (lambda: turn.exploit(hopeful=False), lambda: turn.innovate(hopeful=False))
+        for draft in (*drafts, *last):
             proposal = next(draft(), None)
             if proposal is not None:
                 return proposal
         return None
 
+    def _turn(self, history: History, rng: np.random.Generator) -> _Turn:
+        sd = bandit.prior_sd(history.floor)
+        known = self._experience
+        if known is None or not known.follows(history):
+            known = self._experience = read(self.space, history, sd)
+        known.follow(history)
+        waiting = Counter(commit for w in history.pending for commit in w.proposal.parents)
+        draws = bandit.draw_parents(
+            np.array([parent.gain for parent in known.parents]),
+            np.array([parent.standard_error for parent in known.parents]),
+            np.array([waiting[parent.candidate.commit] for parent in known.parents], dtype=np.float64),
+            sd,
+            rng,
+        )
+        order = np.argsort(-draws, kind="stable")
+        return _Turn(
+            space=self.space,
+            history=history,
+            rng=rng,
+            name=self.name,
+            experience=known,
+            parents=tuple(known.parents[int(index)] for index in order),
+            worth={known.parents[int(index)].candidate.commit: float(draws[index]) for index in order},
+            effects=known.effects.draw(rng, _techniques_of(w.proposal for w in history.pending)),
+        )
 
-def by_deficit(experience: Experience) -> list[Move]:
+
+def by_deficit(made: Counter[Move]) -> list[Move]:
     """The moves, the one that is furthest behind its quota first."""
-    total = experience.moves.total() + 1
-    return sorted(QUOTAS, key=lambda move: experience.moves[move] - QUOTAS[move] * total)
-
-
-def _turn(space: SearchSpace, history: History, rng: np.random.Generator, name: str) -> _Turn:
-    experience = read(history, [rung.name for rung in space.rungs])
-    sd = bandit.prior_sd(history.floor)
-    beliefs = [
-        bandit.parent_belief(p.gain, p.standard_error, sd, experience.waiting_parents[p.candidate.commit])
-        for p in experience.parents
-    ]
-    draws = bandit.sample(beliefs, rng)
-    order = np.argsort(-draws, kind="stable")
-    parents = tuple(experience.parents[int(index)] for index in order)
-    return _Turn(
-        space=space,
-        history=history,
-        rng=rng,
-        name=name,
-        experience=experience,
-        sd=sd,
-        parents=parents,
-        draws=draws[order],
-    )
+    total = made.total() + 1
+    return sorted(QUOTAS, key=lambda move: made[move] - QUOTAS[move] * total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,37 +115,45 @@ class _Turn:
     rng: np.random.Generator
     name: str
     experience: Experience
-    sd: float
     parents: tuple[Parent, ...]
-    draws: Floats
+    worth: Mapping[str, float]
+    """Parent's commit -> the draw of its gain."""
+    effects: Mapping[str, float]
+    """Technique -> the draw of its effect."""
 
     # --- the moves -----------------------------------------------------------------------------
 
     def explore(self) -> Draft:
-        """Techniques that the run has not tried, the least tried persona's first, each on the best parent it fits."""
-        new = [technique for technique in self.space.techniques if not self.experience.tried[technique.name]]
-        personas = {technique.name: technique.persona for technique in self.space.techniques}
-        seen = [persona for name, persona in personas.items() if self.experience.tried[name]]
+        """Techniques that the run has not tried, the least tried persona's first, each where it is worth most, and
+        beside it others that fit there and displace nothing."""
+        tried = self.experience.tried
+        seen = [technique.persona for technique in self.space.techniques if tried[technique.name]]
+        new = [technique for technique in self.space.techniques if not tried[technique.name]]
         shuffled = [new[int(index)] for index in self.rng.permutation(len(new))]
-        for technique in sorted(shuffled, key=lambda technique: seen.count(technique.persona)):
-            for parent in self.parents:
-                yield from self._applied(parent, technique, Move.EXPLORE)
+        ordered = sorted(shuffled, key=lambda technique: seen.count(technique.persona))
+        for index, technique in enumerate(ordered):
+            for stack in self._places(technique):
+                others = ordered[index + 1 :]
+                together = stacked(self.experience, stack, others, EXPLORED_TOGETHER, _displaces_nothing)
+                yield from self._drafted(together, Move.EXPLORE)
+                yield from self._drafted(stack, Move.EXPLORE)
 
     def exploit(self, *, hopeful: bool) -> Draft:
-        """Pairs of a parent and a technique by the bandit's draws. `hopeful` leaves out techniques that the run has
-        not tried, and those whose draw says that they do harm."""
-        arms = [t for t in self.space.techniques if self.experience.tried[t.name] or not hopeful]
-        beliefs = [bandit.technique_belief(self.experience.arm(technique.name), self.sd) for technique in arms]
-        draws = bandit.sample(beliefs, self.rng)
-        if hopeful:
-            arms = [technique for technique, draw in zip(arms, draws, strict=True) if draw > 0]
-            draws = draws[draws > 0]
-        for parent, technique in bandit.ranked_pairs(self.draws[: EXPLOITED_PARENTS if hopeful else None], draws):
-            yield from self._applied(self.parents[parent], arms[technique], Move.EXPLOIT)
+        """The techniques that the bandit draws best on the parents that it draws best, several at once and then each
+        alone. `hopeful` leaves out techniques that the run has not tried, and those whose draw says that they harm."""
+        arms = [t for t in self.space.techniques if not hopeful or self._promises(t)]
+        arms.sort(key=lambda technique: -self.effects[technique.name])
+        for parent in self.parents[: EXPLOITED_PARENTS if hopeful else None]:
+            nothing = bare(self.experience, parent)
+            best = stacked(self.experience, nothing, arms, STACKED, self._pays)
+            yield from self._drafted(best, Move.EXPLOIT)
+            for technique in arms:
+                one = stacked(self.experience, nothing, [technique], 1, self._pays if hopeful else _always)
+                yield from self._drafted(one, Move.EXPLOIT)
 
-    def innovate(self) -> Draft:
-        """Tunes, combines or stacks, in an order drawn by their shares."""
-        kinds = {"tune": self._tuned, "combine": self._combined, "stack": self._stacked}
+    def innovate(self, *, hopeful: bool) -> Draft:
+        """Tunes or combines, in an order drawn by their shares. `hopeful` tunes only what gained over the seed."""
+        kinds = {"tune": lambda: self._tuned(hopeful=hopeful), "combine": self._combined}
         names = list(INNOVATIONS)
         order = self.rng.choice(len(names), size=len(names), replace=False, p=list(INNOVATIONS.values()))
         for index in order:
@@ -144,46 +161,41 @@ class _Turn:
 
     # --- kinds of change -----------------------------------------------------------------------
 
-    def _applied(self, parent: Parent, technique: Technique, move: Move) -> Draft:
-        if (technique.name, (parent.candidate.commit,)) in self.experience.used:
-            return
-        tree = self._changed(parent, parent.candidate.tree, technique)
-        if tree is not None and self._is_new(tree):
-            yield self._proposal(
-                (parent,),
-                tree,
-                f"{technique.title} on {parent.label}: {technique.hypothesis}",
-                move=move,
-                technique=technique.name,
-                persona=technique.persona,
-                mechanism=technique.mechanism,
-                observable=technique.observable,
-            )
+    def _promises(self, technique: Technique) -> bool:
+        return self.experience.tried[technique.name] > 0 and self.effects[technique.name] > 0
 
-    def _stacked(self) -> Draft:
-        """Two techniques at once that each paid in this run."""
-        paid = [
-            t for t in self.space.techniques if any((x.delta or 0.0) > 0 for x in self.experience.arm(t.name).trials)
-        ]
-        beliefs = [bandit.technique_belief(self.experience.arm(technique.name), self.sd) for technique in paid]
-        draws = bandit.sample(beliefs, self.rng)
-        best = [int(index) for index in np.argsort(-draws, kind="stable") if draws[index] > 0][:STACKED_TECHNIQUES]
-        pairs = sorted(permutations(best, 2), key=lambda pair: -float(draws[pair[0]] + draws[pair[1]]))
-        for parent in self.parents:
-            for first, second in pairs:
-                one, two = paid[first], paid[second]
-                below = self._changed(parent, parent.candidate.tree, one)
-                tree = None if below is None else self._changed(parent, below, two)
-                if tree is not None and self._is_new(tree):
-                    yield self._proposal(
-                        (parent,),
-                        tree,
-                        f"{one.title} and {two.title} on {parent.label}: each paid alone, so both may pay together",
-                        technique=f"{one.name}+{two.name}",
-                        persona=one.persona,
-                        mechanism=f"{one.mechanism} {two.mechanism}",
-                        observable=one.observable,
-                    )
+    def _pays(self, technique: Technique, displaced: frozenset[str]) -> bool:
+        return self.effects[technique.name] > sum(self.effects[name] for name in displaced)
+
+    def _places(self, technique: Technique) -> list[Stack]:
+        """The technique alone on each of the best parents that it fits, by what it is worth there."""
+        alone = (
+            stacked(self.experience, bare(self.experience, parent), [technique], 1, _always) for parent in self.parents
+        )
+        places = list(islice((stack for stack in alone if stack.techniques), CONSIDERED))
+        return sorted(places, key=lambda stack: -self._worth(stack))
+
+    def _worth(self, stack: Stack) -> float:
+        commit = stack.parent.candidate.commit
+        displaced = self.experience.standing[commit] - stack.standing
+        return self.worth[commit] - sum(self.effects[name] for name in displaced)
+
+    def _drafted(self, stack: Stack, move: Move) -> Draft:
+        parents = (stack.parent.candidate.commit,)
+        if not stack.techniques or (stack.name, parents) in self.experience.used or not self._is_new(stack.tree):
+            return
+        first = stack.techniques[0]
+        titles = " and ".join(technique.title for technique in stack.techniques)
+        yield self._proposal(
+            (stack.parent,),
+            stack.tree,
+            f"{titles} on {stack.parent.label}: {' '.join(t.hypothesis for t in stack.techniques)}",
+            move=move,
+            technique=stack.name,
+            persona=first.persona,
+            mechanism=" ".join(technique.mechanism for technique in stack.techniques),
+            observable=first.observable,
+        )
 
     def _combined(self) -> Draft:
         """Two good candidates of different lines, merged."""
@@ -206,16 +218,19 @@ class _Turn:
                     observable=None,
                 )
 
-    def _tuned(self) -> Draft:
+    def _tuned(self, *, hopeful: bool) -> Draft:
         """The best parent with tunables that still has values to try."""
         seen: set[str] = set()
         for parent in self.parents:
+            if hopeful and parent.gain <= 0:
+                continue
             shape = tunables.structure(parent.candidate.tree)
             live = tunables.live(parent.candidate.tree).tunables
             if shape in seen or not live:
                 continue
             seen.add(shape)
-            for values in suggestions(live, self._tuned_trials(shape), self._inherited(parent), self.rng):
+            trials = self.experience.trials(shape, (waiting.candidate for waiting in self.history.pending))
+            for values in suggestions(live, trials, self._inherited(parent), self.rng):
                 tree = tunables.with_values(parent.candidate.tree, values)
                 if self._is_new(tree):
                     moved = ", ".join(
@@ -233,35 +248,13 @@ class _Turn:
 
     # --- what they share -----------------------------------------------------------------------
 
-    def _tuned_trials(self, shape: str) -> list[TunedTrial]:
-        """Every candidate of that structure: its values and its gain."""
-        rows: list[tuple[Candidate, float | None]] = [(self.history.seed, 0.0)]
-        for attempt in self.history.attempts:
-            gain = attempt.outcome.gain if isinstance(attempt.outcome, Scored) else None
-            rows.append((attempt.candidate, gain))
-        rows += [(waiting.candidate, None) for waiting in self.history.pending]
-        return [
-            TunedTrial(values=tunables.find(candidate.tree).values, gain=gain)
-            for candidate, gain in rows
-            if tunables.structure(candidate.tree) == shape
-        ]
-
     def _inherited(self, parent: Parent) -> Values:
         commits = parent.candidate.parents[:1]
         return tunables.find(self.experience.candidates[commits[0]].tree).values if commits else {}
 
-    def _changed(self, parent: Parent, tree: Tree, technique: Technique) -> Tree | None:
-        """The tree after the technique; None where it does not fit, or was used before on the way to the parent and
-        would do no more now than reset tuned values."""
-        changed = edits.apply(tree, technique)
-        if changed is None or changed == tree:
-            return None
-        is_reset = tunables.structure(changed) == tunables.structure(tree)
-        return None if is_reset and self.experience.descends_from(parent.candidate, technique.name) else changed
-
     def _is_new(self, tree: Tree) -> bool:
         """Equal text is seen at once; only the rest is worth parsing."""
-        if frozenset(tree.items()) in self.experience.trees:
+        if self.experience.knows(tree):
             return False
         return not self.history.tried(tree) and self.space.check(tree) is None
 
@@ -293,3 +286,15 @@ class _Turn:
 
 def _moved(live: Sequence[tunables.Tunable], values: Values) -> list[tunables.Tunable]:
     return [tunable for tunable in live if values[tunable.key] != tunable.value]
+
+
+def _always(_technique: Technique, _displaced: frozenset[str]) -> bool:
+    return True
+
+
+def _displaces_nothing(_technique: Technique, displaced: frozenset[str]) -> bool:
+    return not displaced
+
+
+def _techniques_of(proposals: Iterable[Proposal]) -> Counter[str]:
+    return Counter(name for proposal in proposals for name in proposal.technique.split("+"))

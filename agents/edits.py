@@ -13,21 +13,20 @@ from functools import lru_cache
 from itertools import pairwise
 
 from agents.slots import LINE, Piece, class_pieces, join, pieces, slot_names
+from agents.tunables import structure
 from evolve.contracts import Edit, Technique, Tree
 
 
 def apply(tree: Tree, technique: Technique) -> Tree | None:
     """The tree after every edit of the technique, or None where it does not fit: a required slot is missing, an
     excluded one is there, an anchor does not stand, or a file does not parse before or after."""
-    if not fits(tree, technique):
-        return None
-    edited = dict(tree)
-    for edit in technique.edits:
-        text = _edited(edited.get(edit.path), edit)
-        if text is None:
-            return None
-        edited[edit.path] = text
-    return edited
+    return _after(tree, technique.edits) if fits(tree, technique) else None
+
+
+def stands(tree: Tree, technique: Technique) -> bool:
+    """Whether every edit of the technique is in force in the tree: made again, it would only reset tuned values."""
+    edited = _after(tree, technique.edits)
+    return edited is not None and structure(edited) == structure(tree)
 
 
 def fits(tree: Tree, technique: Technique) -> bool:
@@ -43,7 +42,17 @@ def has_slot(tree: Tree, slot: str) -> bool:
     return path in tree and name in slot_names(tree[path])
 
 
-@lru_cache(maxsize=1024)
+def _after(tree: Tree, changes: Sequence[Edit]) -> Tree | None:
+    edited = dict(tree)
+    for edit in changes:
+        text = _edited(edited.get(edit.path), edit)
+        if text is None:
+            return None
+        edited[edit.path] = text
+    return edited
+
+
+@lru_cache(maxsize=4096)
 def _edited(text: str | None, edit: Edit) -> str | None:
     if text is None:
         return None

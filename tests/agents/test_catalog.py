@@ -47,8 +47,8 @@ def test_another_seed_makes_another_run() -> None:
 
 def test_the_quotas_are_kept_while_every_move_has_something_to_try() -> None:
     """After any number of proposals each move is within two of its share."""
-    space = toy_space(30)
-    run = Run(space.seed, additive(dict.fromkeys(range(30), 0.01)))
+    space = toy_space(80)
+    run = Run(space.seed, additive(dict.fromkeys(range(80), 0.01)))
     moves = [proposal.move for proposal in run.play(CatalogProposer(space=space), 50)]
     for count in range(5, 51):
         seen = Counter(moves[:count])
