@@ -169,9 +169,12 @@ class Judge:
 
     # --- confirmation and the final fit ------------------------------------------------------
 
-    def confirm(self, challenger: Candidate, champion: Candidate, alpha: float) -> Verdict:
-        """Compares on the confirmation users, under seeds that the search never used."""
-        seeds = range(self._space.confirmation_seeds)
+    def confirm(
+        self, challenger: Candidate, champion: Candidate, alpha: float, replicates: int | None = None
+    ) -> Verdict:
+        """Compares on the confirmation users, under seeds that the search never used: as many as the space says, or
+        `replicates`."""
+        seeds = range(replicates or self._space.confirmation_seeds)
 
         def measure(k: int) -> tuple[Walk, Walk]:
             return self._confirmation(challenger, k), self._confirmation(champion, k)
