@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import psutil
 
 from benchmarks.common import Result, main, progress
 from evolve.contracts import Job, Sandbox
+from sandbox import owner
 from sandbox.choose import choose
 from sandbox.engine import OWNER_LABEL, Engine
 from tests.attacks.corpus import ATTACKS
@@ -23,22 +25,33 @@ from tests.attacks.scene import HARNESS, LIMITS, Attack, Scene, scene
 
 COUNT, HOSTILE_EVERY, LEAST = 1000, 20, 0.9
 HONEST = Attack(name="honest", family="honest", tries="nothing", train="return {'steps': float(examples)}")
-LEAKS = {"containers": 0, "processes": 2, "descriptors": 2, "memory_mib": 64, "scratch_folders": 0}
+LEAKS = {"containers": 0, "processes": 0, "shims": 0, "descriptors": 2, "memory_mib": 64, "scratch_folders": 0}
 """How much more of each may be there afterwards than before."""
 
 
 def look() -> dict[str, float]:
-    """What could be left behind: on the machine, and in this process."""
+    """What this process could have left behind, whatever else runs on the machine: its containers, its descendants and
+    the engine's supervisors ("shims") of containers that are gone; its own descriptors and memory."""
     with closing(Engine().client()) as client:
-        containers = len(client.containers(all=True, filters={"label": OWNER_LABEL}))
+        containers = len(client.containers(all=True, filters={"label": f"{OWNER_LABEL}={owner.this_process()}"}))
+        known = {container["Id"] for container in client.containers(all=True)}
     me = psutil.Process()
+    shims = [words for words in commands() if "shim" in words[0] and "-id" in words]
     return {
         "containers": containers,
-        "processes": len(psutil.pids()),
+        "processes": len(me.children(recursive=True)),
+        "shims": sum(words[words.index("-id") + 1] not in known for words in shims),
         "descriptors": me.num_fds(),
         "memory_mib": me.memory_info().rss >> 20,
-        "scratch_folders": len(list(Path(tempfile.gettempdir()).glob("evolve-sandbox.*"))),
+        "scratch_folders": len(list(Path(tempfile.gettempdir()).glob(f"evolve-sandbox.{owner.this_process()}.*"))),
     }
+
+
+def commands() -> Iterator[list[str]]:
+    """The command lines of all processes."""
+    for process in psutil.process_iter(["cmdline"]):
+        if process.info["cmdline"]:
+            yield process.info["cmdline"]
 
 
 def honest_s(box: Sandbox, host: Scene) -> float:
