@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from evaluations.blame import blamed
 from evaluations.observables import claims, did_not_move, mean_of, means
 from evaluations.sessions import Continue, Route, Sessions
 from evaluations.statistics import Paired, SeedVariance, as_seed, pair, undecided, verdict
@@ -19,11 +20,7 @@ from evaluations.store import Store, Walk
 from evaluations.task import Task
 from evolve.contracts import (
     Candidate,
-    Cheated,
     Evidence,
-    Failed,
-    Fault,
-    FaultKind,
     FinalResult,
     Measurement,
     NoiseFloor,
@@ -32,7 +29,6 @@ from evolve.contracts import (
     Rung,
     Scored,
     SearchSpace,
-    TimedOut,
     Verdict,
 )
 from evolve.errors import RunError
@@ -108,7 +104,7 @@ class Judge:
         """Runs the funnel; see `contracts.Evaluator.judge`."""
         first, spent = self._search(candidate, 0, self._worth_going_on(candidate, reference))
         if first.fault:
-            return self._blame(first, spent)
+            return blamed(first, spent, self._space.rungs)
         at_full = first.at(self._full.name)
         if at_full is None:
             return self._scored(candidate, reference, [first.measurements[-1]], observable, spent, first.evidence)
@@ -121,7 +117,7 @@ class Judge:
             walk, cpu_s = self._search(candidate, k)
             spent += cpu_s
             if walk.fault:
-                return self._blame(walk, spent)
+                return blamed(walk, spent, self._space.rungs)
             measured.append(self._must(walk, self._full.name))
         return self._scored(candidate, reference, measured, observable, spent, first.evidence)
 
@@ -276,19 +272,6 @@ class Judge:
         with ThreadPoolExecutor(max_workers=len(keys)) as threads:
             return list(threads.map(work, keys))
 
-    def _blame(self, walk: Walk, spent: float) -> Failed | TimedOut | Cheated:
-        fault = walk.fault
-        assert fault is not None
-        if fault.kind is FaultKind.TIMED_OUT:
-            limit_s = next(rung.limit_s for rung in self._space.rungs if rung.name == walk.fault_rung)
-            return TimedOut(
-                rung=walk.fault_rung, reason=fault.reason, limit_s=limit_s, cpu_s=spent, evidence=walk.evidence
-            )
-        kind = Cheated if fault.kind is FaultKind.CAUGHT else Failed
-        return kind(
-            rung=walk.fault_rung, reason=fault.reason, detail=_detail(fault, walk), cpu_s=spent, evidence=walk.evidence
-        )
-
     @property
     def _seed_variance(self) -> SeedVariance:
         if self._floor is None:
@@ -298,7 +281,3 @@ class Judge:
     @property
     def _minimum_effect(self) -> float:
         return self._floor.minimum_effect if self._floor else 0.0
-
-
-def _detail(fault: Fault, walk: Walk) -> str:
-    return fault.detail or walk.evidence.stderr_tail[-4000:]
