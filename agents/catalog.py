@@ -15,7 +15,7 @@ from itertools import combinations, islice
 
 import numpy as np
 
-from agents import bandit, tunables
+from agents import tunables
 from agents.combine import combine
 from agents.experience import Experience, Parent, read
 from agents.stacks import Stack, bare, stacked
@@ -74,19 +74,11 @@ class CatalogProposer:
         return None
 
     def _turn(self, history: History, rng: np.random.Generator) -> _Turn:
-        sd = bandit.prior_sd(history.floor)
         known = self._experience
         if known is None or not known.follows(history):
-            known = self._experience = read(self.space, history, sd)
+            known = self._experience = read(self.space, history)
         known.follow(history)
-        waiting = Counter(commit for w in history.pending for commit in w.proposal.parents)
-        draws = bandit.draw_parents(
-            np.array([parent.gain for parent in known.parents]),
-            np.array([parent.standard_error for parent in known.parents]),
-            np.array([waiting[parent.candidate.commit] for parent in known.parents], dtype=np.float64),
-            sd,
-            rng,
-        )
+        draws = known.draws(history, rng)
         order = np.argsort(-draws, kind="stable")
         return _Turn(
             space=self.space,

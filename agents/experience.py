@@ -1,7 +1,7 @@
 """What a run has taught so far: parents worth changing, what each technique gave, and what was tried.
 
 An index of the history that grows with it, so that the thousandth proposal costs what the first does. It holds nothing
-that does not follow from the history. Knows nothing of chance.
+that does not follow from the history.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from agents import edits, tunables
+from agents.bandit import draw_parents, prior_sd
 from agents.effects import Effects, Step
 from agents.tune import TunedTrial
-from evolve.contracts import Attempt, Candidate, History, Move, Proposal, Scored, SearchSpace, Tree
+from evolve.contracts import Attempt, Candidate, Floats, History, Move, Persona, Proposal, Scored, SearchSpace, Tree
 
 TRUSTED_FROM = "full"
 """A candidate may be a parent from this rung on."""
@@ -46,7 +49,8 @@ class Parent:
 class Experience:
     """The history, indexed. `follow` is the only way in."""
 
-    def __init__(self, space: SearchSpace, seed: Candidate, sd: float) -> None:
+    def __init__(self, space: SearchSpace, history: History) -> None:
+        seed, self._sd = history.seed, prior_sd(history.floor)
         self._trusted = {rung.name for rung in space.rungs[[rung.name for rung in space.rungs].index(TRUSTED_FROM) :]}
         self._cards = {technique.name: technique for technique in space.techniques}
         self._rows: list[Candidate] = [seed]
@@ -57,12 +61,13 @@ class Experience:
         self.parents: list[Parent] = [Parent(candidate=seed, gain=0.0, standard_error=0.0, proposal=None)]
         """The seed first, then candidates in their order. Of candidates that scored the same to the last digit only
         the first is here: the others' changes never ran."""
-        self.effects = Effects(tuple(self._cards), sd)
+        self.effects = Effects(tuple(self._cards), self._sd)
         self.used: set[tuple[str, tuple[str, ...]]] = set()
         """(technique, parents' commits) of every proposal, finished or in flight."""
         self.tried: Counter[str] = Counter()
         """Technique -> how many proposals used it, alone or stacked."""
         self.moves: Counter[Move] = Counter()
+        self.personas: Counter[Persona] = Counter()
         self.candidates: dict[str, Candidate] = {seed.commit: seed}
         """Commit -> candidate."""
         self.standing: dict[str, frozenset[str]] = {seed.commit: frozenset()}
@@ -93,6 +98,17 @@ class Experience:
         self._judged = len(history.attempts)
 
     # --- questions -----------------------------------------------------------------------------
+
+    def draws(self, history: History, rng: np.random.Generator) -> Floats:
+        """One draw of the true gain of each of `parents`."""
+        waiting = Counter(commit for w in history.pending for commit in w.proposal.parents)
+        return draw_parents(
+            np.array([parent.gain for parent in self.parents]),
+            np.array([parent.standard_error for parent in self.parents]),
+            np.array([waiting[parent.candidate.commit] for parent in self.parents], dtype=np.float64),
+            self._sd,
+            rng,
+        )
 
     def knows(self, tree: Tree) -> bool:
         """Whether a tree of the same text was proposed."""
@@ -140,6 +156,7 @@ class Experience:
         self.used.add((proposal.technique, proposal.parents))
         self.tried.update(names)
         self.moves[proposal.move] += 1
+        self.personas[proposal.persona] += 1
 
     def _learn(self, attempt: Attempt) -> None:
         candidate, outcome = attempt.candidate, attempt.outcome
@@ -173,9 +190,9 @@ class Experience:
         self._trials[tunables.structure(candidate.tree)].append(trial)
 
 
-def read(space: SearchSpace, history: History, sd: float) -> Experience:
+def read(space: SearchSpace, history: History) -> Experience:
     """Indexes a history from its beginning."""
-    experience = Experience(space, history.seed, sd)
+    experience = Experience(space, history)
     experience.follow(history)
     return experience
 

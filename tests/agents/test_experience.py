@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from toy_space import FLOOR, Run, additive, scored, technique, toy_space
+from toy_space import Run, additive, scored, technique, toy_space
 
-from agents.bandit import prior_sd
 from agents.catalog import CatalogProposer
 from agents.experience import Experience, read
 from agents.stacks import bare, stacked
 from evolve.contracts import Edit, Technique
 
 EFFECTS = {0: 0.02, 1: 0.01, 2: -0.02, 3: None, 4: 0.0, 5: 0.015, 6: -0.01, 7: 0.0, 8: None, 9: 0.005}
-SD = prior_sd(FLOOR)
 
 
 def _facts(experience: Experience) -> tuple[object, ...]:
@@ -31,13 +29,13 @@ def test_following_a_run_gives_what_reading_it_at_once_gives() -> None:
     """After every step, with candidates in flight."""
     space = toy_space(10)
     run = Run(space.seed, additive(EFFECTS), window=4)
-    followed = read(space, run.history(), SD)
+    followed = read(space, run.history())
     for _ in range(40):
         assert run.step(CatalogProposer(space=space)) is not None
         history = run.history()
         assert followed.follows(history)
         followed.follow(history)
-        assert _facts(followed) == _facts(read(space, history, SD))
+        assert _facts(followed) == _facts(read(space, history))
 
 
 def test_another_run_is_not_taken_for_a_continuation() -> None:
@@ -47,7 +45,7 @@ def test_another_run_is_not_taken_for_a_continuation() -> None:
     for _ in range(5):
         one.step(CatalogProposer(space=space))
         other.step(CatalogProposer(space=space))
-    known = read(space, one.history(), SD)
+    known = read(space, one.history())
     assert not known.follows(other.history())
     assert not known.follows(replace(one.history(), attempts=one.attempts[:3]))
 
@@ -66,7 +64,7 @@ def test_candidates_that_behave_alike_are_one_parent() -> None:
     space = toy_space(10)
     run = Run(space.seed, lambda tree: scored(0.01))
     run.play(CatalogProposer(space=space), 10)
-    assert len(read(space, run.history(), SD).parents) == 2
+    assert len(read(space, run.history()).parents) == 2
 
 
 def _rivals() -> tuple[Technique, Technique]:
@@ -80,7 +78,7 @@ def test_a_displaced_technique_does_not_stand_any_more() -> None:
     """Two techniques of one slot: the later one is in force."""
     first, second = _rivals()
     space = toy_space(2, techniques=(first, second))
-    experience = read(space, Run(space.seed, additive({})).history(), SD)
+    experience = read(space, Run(space.seed, additive({})).history())
     nothing = bare(experience, experience.parents[0])
     one = stacked(experience, nothing, [first], 1, lambda *_: True)
     two = stacked(experience, one, [second], 2, lambda *_: True)
@@ -91,7 +89,7 @@ def test_a_stack_takes_no_technique_that_its_caller_does_not_accept() -> None:
     """And goes on with the next one, up to the size asked for."""
     first, second = _rivals()
     space = toy_space(4, techniques=(first, second, technique(2), technique(3)))
-    experience = read(space, Run(space.seed, additive({})).history(), SD)
+    experience = read(space, Run(space.seed, additive({})).history())
     kept = stacked(
         experience, bare(experience, experience.parents[0]), space.techniques, 2, lambda _, displaced: not displaced
     )
