@@ -302,12 +302,14 @@ class Limits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
     """One fidelity of the funnel. `examples` is the training budget (examples seen since the start),
-    `limit_s` the kill limit for one answer, `seeds` how many training seeds it asks for."""
+    `limit_s` the kill limit for one answer, `seeds` how many training seeds it asks for, `memory_bytes` the kill
+    limit of its memory (None: the space's)."""
 
     name: str
     examples: int
     limit_s: float
     seeds: int = 1
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -427,6 +429,10 @@ class Job:
 
 class Session(Protocol):
     """One candidate in one sandbox, spoken to in frames. Every method may raise SandboxError (ours)."""
+
+    def limit_memory(self, memory_bytes: int) -> None:
+        """Holds the tree to this much from now on, at most to the job's limits; those alone hold without a group."""
+        ...
 
     def train(self, examples: int, limit_s: float) -> Mapping[str, float] | Fault:
         """Trains until `examples` have been seen in all; returns the claimed observables."""

@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ class DockerCell:
         if not self._sought:
             with engine_trouble("inspect a container"):
                 pid = int(self._client.inspect_container(self._id)["State"]["Pid"])
-            self._group = group_of(pid) if pid else None
+            self._group = group_of(pid, self._id) if pid else None
             self._sought = True
         self._usage = (self._group and self._group.usage()) or self._usage
 
@@ -167,6 +168,14 @@ class DockerCell:
             with engine_trouble("speed a container up"):
                 self._client.update_container(self._id, cpu_shares=_FULL_SHARES)
             self._shares = _FULL_SHARES
+
+    def limit_memory(self, memory_bytes: int) -> None:
+        """See `Cell.limit_memory`. By the group's own files; the engine, which takes 20 ms, where they are not ours."""
+        self._note_usage()
+        if not (self._group and self._group.limit_memory(memory_bytes)):
+            with engine_trouble("change a container's memory"):
+                self._client.update_container(self._id, mem_limit=memory_bytes, memswap_limit=memory_bytes)
+        self._limits = replace(self._limits, memory_bytes=memory_bytes)
 
     def end(self, grace_s: float) -> Ending:
         """See `Cell.end`."""

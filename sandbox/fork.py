@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from evolve.contracts import Job, Limits
@@ -119,6 +119,11 @@ class ForkCell:
 
     def hurry(self) -> None:
         """Nothing is started at low priority."""
+
+    def limit_memory(self, memory_bytes: int) -> None:
+        """See `Cell.limit_memory`."""
+        if self._group.group.limit_memory(memory_bytes):
+            self._limits = replace(self._limits, memory_bytes=memory_bytes)
 
     def end(self, grace_s: float) -> Ending:
         """See `Cell.end`."""

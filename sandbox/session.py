@@ -64,6 +64,10 @@ class Cell(Protocol):
         """Gives a tree that was started at low priority its full share of the CPU."""
         ...
 
+    def limit_memory(self, memory_bytes: int) -> None:
+        """Another limit of the whole tree's memory; does nothing where no control group holds it."""
+        ...
+
     def end(self, grace_s: float) -> Ending:
         """Waits `grace_s` for the worker to go by itself, then kills the whole tree and frees everything.
 
@@ -95,6 +99,7 @@ class WorkerSession:
         self._cell = cell
         self._sandbox = sandbox
         self._limits = limits
+        self._memory_bytes = limits.memory_bytes
         self._clock = clock
         self._began = clock()
         self._unwanted = False
@@ -146,6 +151,13 @@ class WorkerSession:
             self._send(frames.JOB, 0, [payload], self._clock() + self._limits.start_s)
         except (_TooLate, _Gone) as error:
             raise self._broken("expected the worker to take its job", error) from error
+
+    def limit_memory(self, memory_bytes: int) -> None:
+        """See `Session.limit_memory`."""
+        wanted = min(memory_bytes, self._limits.memory_bytes)
+        if wanted != self._memory_bytes and self._evidence is None:
+            self._cell.limit_memory(wanted)
+            self._memory_bytes = wanted
 
     def train(self, examples: int, limit_s: float) -> Mapping[str, float] | Fault:
         """See `Session.train`."""
