@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from evolve.contracts import Job, Limits
 from evolve.errors import SandboxError
 from sandbox.ahead import Ahead
 from sandbox.cgroup import Group, Usage, group_of
+from sandbox.devices import Devices
 from sandbox.engine import DATA, Engine, Recipe, container_config, engine_trouble
 from sandbox.guarded import describe_exit
 from sandbox.session import Cause, Ending, WorkerSession
@@ -40,6 +41,7 @@ class DockerSandbox:
         name: what it is called in evidence and in the first line of a run.
         image: a user's own image with Python, numpy and torch; empty binds this machine's interpreter.
         runtime: the engine's runtime (for example `runsc`, gVisor); empty takes its default.
+        gpus: the engine's names of accelerators; each container sees the one that the fewest others see.
         warm_torch: whether a worker imports torch before it is ready; False where candidates need none.
         ahead: how many containers may be started ahead of their use.
 
@@ -59,10 +61,12 @@ class DockerSandbox:
         name: str = "docker",
         image: str = "",
         runtime: str = "",
+        gpus: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self._engine = Engine(url)
         self._warm_torch, self._own_image, self._runtime = warm_torch, image, runtime
+        self._devices = Devices(gpus)
         self._image()
         self._engine.sweep()
         self._ahead = Ahead(self._begin, ahead)
@@ -86,7 +90,7 @@ class DockerSandbox:
 
     def _begin(self, key: tuple[Limits, Path], low_priority: bool) -> WorkerSession:
         limits, data = key
-        image = self._image()
+        image, device = self._image(), self._devices.lend()
         shares = _LOW_SHARES if low_priority else _FULL_SHARES
         options = {"warm_torch": self._warm_torch, "lock": {"seccomp": "alone"}}
         recipe = Recipe(
@@ -98,16 +102,22 @@ class DockerSandbox:
             is_podman=self._engine.is_podman,
             own_interpreter=bool(self._own_image),
             runtime=self._runtime,
+            gpu=device,
         )
-        cell = DockerCell(self._engine, recipe)
+        try:
+            cell = DockerCell(self._engine, recipe, lambda: self._devices.give_back(device))
+        except SandboxError:
+            self._devices.give_back(device)
+            raise
         known = {"engine": str(self._engine.versions.get("Version", "")), "image": image}
         return WorkerSession(cell, sandbox=self.name, limits=limits, versions=known)
 
 
 class DockerCell:
-    """One container; see `sandbox.session.Cell`."""
+    """One container; see `sandbox.session.Cell`. `on_end` is called once it is gone."""
 
-    def __init__(self, engine: Engine, recipe: Recipe) -> None:
+    def __init__(self, engine: Engine, recipe: Recipe, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
         self._limits = recipe.limits
         self._shares = recipe.cpu_shares
         self._ending: Ending | None = None
@@ -119,11 +129,15 @@ class DockerCell:
         with engine_trouble("create a container"):
             config = container_config(self._client, recipe)
             self._id = str(self._client.create_container_from_config(config)["Id"])
+        attached: socket.socket | None = None
         try:
-            self.streams = AttachedStreams(self._attach())
+            attached = self._attach()
+            self.streams = AttachedStreams(attached)
             with engine_trouble("start a container"):
                 self._client.start(self._id)
         except SandboxError:
+            if attached:
+                attached.close()
             self._remove()
             self._client.close()
             raise
@@ -186,6 +200,7 @@ class DockerCell:
             finally:
                 self.streams.close()
                 self._client.close()
+                self._on_end()
         return self._ending
 
     def _end(self, grace_s: float) -> Ending:

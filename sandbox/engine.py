@@ -40,6 +40,7 @@ CALL_TIMEOUT_S = 20.0
 BUILD_TIMEOUT_S = 1800.0
 BUILD_HINT = "The base needs Python 3.11 or newer with torch and numpy, or pip and a network to install them."
 PROBE_TIMEOUT_S = 2.0
+GPU_RIGHTS = ["gpu", "compute", "utility"]
 _STANDARD_SOCKET = "unix:///var/run/docker.sock"
 _HINT = "Start the engine (see `evolve doctor`), or run with `--sandbox local`."
 
@@ -185,11 +186,13 @@ class Recipe:
     own_interpreter: bool = False
     """Whether the image has an interpreter, so that this machine's is not bound into it."""
     runtime: str = ""
+    gpu: str = ""
+    """The one accelerator that it may see; empty is none."""
 
 
 def container_config(client: Any, recipe: Recipe) -> Any:
     """Everything that a candidate's container is given; what is not here it has not."""
-    from docker.types import LogConfig, Ulimit
+    from docker.types import DeviceRequest, LogConfig, Ulimit
 
     limits = recipe.limits
     memory = limits.memory_bytes
@@ -210,6 +213,7 @@ def container_config(client: Any, recipe: Recipe) -> Any:
         tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size={SCRATCH_BYTES},mode=1777{inodes}"},  # noqa: S108
         log_config=LogConfig(type="none"),
         runtime=recipe.runtime or None,
+        device_requests=[DeviceRequest(device_ids=[recipe.gpu], capabilities=[GPU_RIGHTS])] if recipe.gpu else None,
         mounts=mounts(recipe.data, [] if recipe.own_interpreter else interpreter()),
         ulimits=[
             Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
