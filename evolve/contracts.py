@@ -425,6 +425,10 @@ class Job:
     limits: Limits
     canaries: tuple[bytes, ...] = ()
     """Secrets that nothing inside can know; whoever shows one has reached for what it must not have."""
+    tools: bool = False
+    """Whether a compiler is bound read-only into the sandbox; for sessions that `build`."""
+    binaries: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """Shared objects to be loaded inside; the config's `binaries` holds the path of each by its name."""
 
 
 class Session(Protocol):
@@ -442,6 +446,10 @@ class Session(Protocol):
         self, queries: Mapping[str, NDArray[Any]], shape: tuple[int, ...], limit_s: float
     ) -> NDArray[np.float32] | Fault:
         """Answers unlabelled queries; the answer is finite float32 of exactly `shape`, or a Fault."""
+        ...
+
+    def build(self, limit_s: float) -> bytes | Fault:
+        """What a compiling harness has built: hostile bytes, for another sandbox alone."""
         ...
 
     def close(self) -> Evidence:

@@ -38,13 +38,14 @@ class Ahead(Generic[Key]):
         self._waiting: deque[tuple[Key, _Started]] = deque()
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-ahead") if size else None
 
-    def take(self, key: Key) -> WorkerSession:
-        """A ready worker that nobody else has. Raises SandboxError."""
-        session = self._taken(key)
+    def take(self, key: Key, *, once: bool = False) -> WorkerSession:
+        """A ready worker that nobody else has; `once` leaves those that wait alone. Raises SandboxError."""
+        session = None if once else self._taken(key)
         if session is None:
             session = self._begin(key, False)
             session.wait_until_ready()
-        self._replenish(key)
+        if not once:
+            self._replenish(key)
         return session
 
     def close(self) -> None:

@@ -73,7 +73,7 @@ class DockerSandbox:
 
     def open(self, job: Job) -> WorkerSession:
         """Starts a container and gives it the job. Raises SandboxError."""
-        session = self._ahead.take((job.limits, job.data.resolve()))
+        session = self._ahead.take((job.limits, job.data.resolve(), job.tools), once=job.tools)
         if "seccomp alone" not in session.versions.get("lock", ""):
             session.close()
             raise SandboxError("expected a worker behind its seccomp filter, found one without", hint="Report this.")
@@ -88,11 +88,11 @@ class DockerSandbox:
         """The digest of the image; somebody may have removed it in the middle of a run (a look takes 2 ms)."""
         return self._engine.require_image(self._own_image) if self._own_image else self._engine.ensure_image()
 
-    def _begin(self, key: tuple[Limits, Path], low_priority: bool) -> WorkerSession:
-        limits, data = key
+    def _begin(self, key: tuple[Limits, Path, bool], low_priority: bool) -> WorkerSession:
+        limits, data, tools = key
         image, device = self._image(), self._devices.lend()
         shares = _LOW_SHARES if low_priority else _FULL_SHARES
-        options = {"warm_torch": self._warm_torch, "lock": {"seccomp": "alone"}}
+        options = {"warm_torch": self._warm_torch and not tools, "lock": {"seccomp": "alone"}}
         recipe = Recipe(
             image=image,
             limits=limits,
@@ -103,6 +103,7 @@ class DockerSandbox:
             own_interpreter=bool(self._own_image),
             runtime=self._runtime,
             gpu=device,
+            tools=tools,
         )
         try:
             cell = DockerCell(self._engine, recipe, lambda: self._devices.give_back(device))

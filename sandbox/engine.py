@@ -12,7 +12,7 @@ import json
 import socket
 import sys
 import tarfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from sandbox.inside import (
     SCRATCH_BYTES,
     SCRATCH_FILES,
     environment,
-    interpreter,
+    readable,
     require_readable,
 )
 
@@ -186,6 +186,8 @@ class Recipe:
     own_interpreter: bool = False
     """Whether the image has an interpreter, so that this machine's is not bound into it."""
     runtime: str = ""
+    tools: bool = False
+    """Whether this machine's compiler is bound into it; an image of one's own has its own or none."""
     gpu: str = ""
     """The one accelerator that it may see; empty is none."""
 
@@ -214,7 +216,7 @@ def container_config(client: Any, recipe: Recipe) -> Any:
         log_config=LogConfig(type="none"),
         runtime=recipe.runtime or None,
         device_requests=[DeviceRequest(device_ids=[recipe.gpu], capabilities=[GPU_RIGHTS])] if recipe.gpu else None,
-        mounts=mounts(recipe.data, [] if recipe.own_interpreter else interpreter()),
+        mounts=mounts(recipe.data, {} if recipe.own_interpreter else readable(tools=recipe.tools)),
         ulimits=[
             Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
             # Podman's own default exceeds the hard limit of some machines.
@@ -241,14 +243,14 @@ def container_config(client: Any, recipe: Recipe) -> Any:
     )
 
 
-def mounts(data: Path, host_folders: Sequence[Path]) -> list[Any]:
+def mounts(data: Path, host: Mapping[str, str]) -> list[Any]:
     """Read-only binds: the interpreter and its packages, the system's libraries, the worker, the data.
 
     Raises SandboxError where the container's user, who is nobody, could not read one of them.
     """
     from docker.types import Mount
 
-    binds = {str(path): str(path) for path in host_folders}
+    binds = dict(host)
     for name in CARGO_FILES:
         binds[f"/sb/{name}"] = str(CARGO / name)
     binds[DATA] = str(data.resolve())

@@ -7,6 +7,7 @@ byte of candidate code was read is an exception.
 
 from __future__ import annotations
 
+import base64
 import math
 import secrets
 import time
@@ -144,7 +145,9 @@ class WorkerSession:
         The evidence's wall time counts from here.
         """
         self._began, self._canaries = self._clock(), job.canaries
-        payload = frames.pack_json({"files": dict(job.files), "config": dict(job.config), "data": data})
+        binaries = {name: base64.b64encode(content).decode() for name, content in job.binaries.items()}
+        parts = {"files": dict(job.files), "config": dict(job.config), "data": data, "binaries": binaries}
+        payload = frames.pack_json(parts)
         if len(payload) > LONGEST_JOB:
             raise SandboxError(f"expected a job of at most {LONGEST_JOB} bytes, found {len(payload)}")
         try:
@@ -173,6 +176,11 @@ class WorkerSession:
         longest = (1 << 20) + 16 * math.prod(shape)
         answer = self._ask(frames.QUERY, request, frames.ANSWER, longest, limit_s, "predict")
         return answer if isinstance(answer, Fault) else self._checked(lambda: predictions(answer, shape))
+
+    def build(self, limit_s: float) -> bytes | Fault:
+        """See `Session.build`."""
+        answer = self._ask(frames.BUILD, [], frames.BUILT, frames.LONGEST_BUILT, limit_s, "build")
+        return answer if isinstance(answer, Fault) else bytes(answer)
 
     def close(self) -> Evidence:
         """See `Session.close`."""
