@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ class Sessions:
             files={**candidate.tree, **self._space.harness},
             data=self._task.training_folder(final=route.final),
             config={"seed": route.seed, "horizon": route.rungs[-1].examples},
-            limits=self._space.limits,
+            limits=replace(self._space.limits, memory_bytes=max(map(self._memory_of, route.rungs))),
             canaries=self._canaries,
         )
         watch, measured, fault, at = _Stopwatch(), list[Measurement](), None, ""
@@ -95,7 +95,11 @@ class Sessions:
             compute_s=watch.seconds,
         )
 
+    def _memory_of(self, rung: Rung) -> int:
+        return rung.memory_bytes or self._space.limits.memory_bytes
+
     def _climb(self, session: Session, rung: Rung, route: Route, watch: _Stopwatch) -> Measurement | Fault:
+        session.limit_memory(self._memory_of(rung))
         with watch:
             observables = session.train(rung.examples, rung.limit_s)
         if isinstance(observables, Fault):

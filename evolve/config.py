@@ -27,6 +27,8 @@ class StartConfig:
     """A container image with Python, numpy and torch; empty binds this machine's interpreter."""
     runtime: str = ""
     """The container engine's runtime, for example `runsc`."""
+    gpus: str = ""
+    """The engine's names of the accelerators that sessions may see, one each: `0,1`."""
     runs: Path = Path("runs")
     dataset: str = ""
     """Name of an imported data set for a space that takes one; empty takes the space's own."""

@@ -302,12 +302,14 @@ class Limits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
     """One fidelity of the funnel. `examples` is the training budget (examples seen since the start),
-    `limit_s` the kill limit for one answer, `seeds` how many training seeds it asks for."""
+    `limit_s` the kill limit for one answer, `seeds` how many training seeds it asks for, `memory_bytes` the kill
+    limit of its memory (None: the space's)."""
 
     name: str
     examples: int
     limit_s: float
     seeds: int = 1
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -423,10 +425,18 @@ class Job:
     limits: Limits
     canaries: tuple[bytes, ...] = ()
     """Secrets that nothing inside can know; whoever shows one has reached for what it must not have."""
+    tools: bool = False
+    """Whether a compiler is bound read-only into the sandbox; for sessions that `build`."""
+    binaries: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """Shared objects to be loaded inside; the config's `binaries` holds the path of each by its name."""
 
 
 class Session(Protocol):
     """One candidate in one sandbox, spoken to in frames. Every method may raise SandboxError (ours)."""
+
+    def limit_memory(self, memory_bytes: int) -> None:
+        """Holds the tree to this much from now on, at most to the job's limits; those alone hold without a group."""
+        ...
 
     def train(self, examples: int, limit_s: float) -> Mapping[str, float] | Fault:
         """Trains until `examples` have been seen in all; returns the claimed observables."""
@@ -436,6 +446,10 @@ class Session(Protocol):
         self, queries: Mapping[str, NDArray[Any]], shape: tuple[int, ...], limit_s: float
     ) -> NDArray[np.float32] | Fault:
         """Answers unlabelled queries; the answer is finite float32 of exactly `shape`, or a Fault."""
+        ...
+
+    def build(self, limit_s: float) -> bytes | Fault:
+        """What a compiling harness has built: hostile bytes, for another sandbox alone."""
         ...
 
     def close(self) -> Evidence:

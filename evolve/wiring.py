@@ -135,7 +135,8 @@ def open_run(
         task = load_task(config.space, config.dataset, config.world, cache)
         if journal.records:
             require_same(journal.records[0], space, task)
-        box = choose(config.sandbox, workers=config.workers, image=config.image, runtime=config.runtime)
+        image, runtime, gpus = config.image, config.runtime, config.gpus
+        box = choose(config.sandbox, workers=config.workers, image=image, runtime=runtime, gpus=gpus)
         # Forked workers are for the search: what decides a promotion comes from the strongest wall of the machine.
         deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
         try:
@@ -178,6 +179,7 @@ def resumed(config: StartConfig, first: Record) -> StartConfig:
         sandbox=config.sandbox if config.sandbox != "auto" else body["sandbox"],
         image=config.image,
         runtime=config.runtime,
+        gpus=config.gpus,
         runs=config.runs,
         dataset=body["dataset"],
         world=body["world"],

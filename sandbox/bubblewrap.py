@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from evolve.contracts import Job, Limits
@@ -27,7 +28,7 @@ from sandbox.inside import (
     PYTHON_FLAGS,
     SCRATCH_BYTES,
     environment,
-    interpreter,
+    readable,
     require_readable,
 )
 from sandbox.lockdown import landlock_abi
@@ -63,7 +64,7 @@ class BubblewrapSandbox:
 
     def open(self, job: Job) -> WorkerSession:
         """Starts a worker and gives it the job. Raises SandboxError."""
-        session = self._ahead.take((job.limits, job.data.resolve()))
+        session = self._ahead.take((job.limits, job.data.resolve(), job.tools), once=job.tools)
         session.give(job, DATA)
         return session
 
@@ -71,11 +72,17 @@ class BubblewrapSandbox:
         """Ends the workers that were started ahead."""
         self._ahead.close()
 
-    def _begin(self, key: tuple[Limits, Path], low_priority: bool) -> WorkerSession:
-        limits, data = key
+    def _begin(self, key: tuple[Limits, Path, bool], low_priority: bool) -> WorkerSession:
+        limits, data, tools = key
         require_readable([data])
         group = make_group(limits, f"{GROUP_PREFIX}{owner.this_process()}.{next(_numbers)}")
-        command = [self._program, *bubble(data), "--", *self._worker()]
+        binds = readable(tools=tools)
+        command = [
+            self._program,
+            *bubble(data, binds),
+            "--",
+            *self._worker(binds, warm_torch=self._warm_torch and not tools),
+        ]
         try:
             cell = GuardedCell(lambda folder: command, limits, group=group, forwarded=True)
         except OSError as error:
@@ -86,15 +93,14 @@ class BubblewrapSandbox:
             ) from error
         return WorkerSession(cell, sandbox=self.name, limits=limits)
 
-    def _worker(self) -> list[str]:
+    def _worker(self, readable: Mapping[str, str], *, warm_torch: bool) -> list[str]:
         lock: dict[str, object] = {"seccomp": "alone", "user": NOBODY if os.geteuid() == 0 else None}
         if landlock_abi():
-            folders = [str(path) for path in interpreter()]
             lock["landlock"] = {
-                "read": [*folders, DATA, "/proc"], "write": [SCRATCH, "/dev/shm"],  # noqa: S108
+                "read": [*readable, DATA, "/proc"], "write": [SCRATCH, "/dev/shm"],  # noqa: S108
                 "devices": ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"],
             }  # fmt: skip
-        options = json.dumps({"warm_torch": self._warm_torch, "lock": lock})
+        options = json.dumps({"warm_torch": warm_torch, "lock": lock})
         return [sys.executable, *PYTHON_FLAGS, f"{CARGO_INSIDE}/worker.py", options]
 
 
@@ -109,7 +115,7 @@ def require_bubblewrap() -> str:
     return found
 
 
-def bubble(data: Path) -> list[str]:
+def bubble(data: Path, readable: Mapping[str, str]) -> list[str]:
     """Everything that a candidate is given; what is not here it has not."""
     words = [*_NAMESPACES, *_HELD]
     if os.geteuid() == 0:
@@ -118,7 +124,7 @@ def bubble(data: Path) -> list[str]:
         words += ["--unshare-user", "--disable-userns", "--uid", str(NOBODY), "--gid", str(NOBODY)]
     for name, value in environment(SCRATCH).items():
         words += ["--setenv", name, value]
-    binds = {str(path): str(path) for path in interpreter()} | {DATA: str(data)}
+    binds = {**readable, DATA: str(data)}
     binds |= {f"{CARGO_INSIDE}/{name}": str(CARGO / name) for name in CARGO_FILES}
     # The scratch first: this machine's interpreter may itself lie below /tmp.
     words += ["--proc", "/proc", "--dev", "/dev"]

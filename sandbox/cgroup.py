@@ -16,6 +16,7 @@ from sandbox import owner
 
 GROUP_PREFIX = "evolve-sandbox."
 PERIOD_US = 100_000
+_CAPS_1, _CAP_2 = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), "memory.max"
 REMOVED_WITHIN_S = 5.0
 
 
@@ -30,11 +31,25 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """The files of one group: its CPU time, its peak memory and its memory events; of each the first that is there."""
+    """The files of one group: its CPU time, its peak memory and its memory events, of each the first that is there;
+    and all those that limit its memory."""
 
     cpu: tuple[Path, ...]
     memory: tuple[Path, ...]
     events: tuple[Path, ...]
+    caps: tuple[Path, ...] = ()
+
+    def limit_memory(self, memory_bytes: int) -> bool:
+        """Sets the limit of memory (and of memory with swap); returns whether it holds now.
+
+        The kernel wants the two of version 1 in one order on the way up and in the other on the way down.
+        """
+        files = [path for path in self.caps if path.exists()]
+        for path in (*files, *files):
+            with contextlib.suppress(OSError):
+                path.write_text(str(memory_bytes), encoding="ascii")
+        held = [_first((path,)) or "max" for path in files]
+        return bool(held) and all(value.isdecimal() and int(value) <= memory_bytes for value in held)
 
     def usage(self) -> Usage | None:
         """The usage now, or None where the group is gone or can't be read."""
@@ -46,9 +61,12 @@ class Group:
         return Usage(cpu_s=_cpu_seconds(cpu_s or "0"), peak_memory_bytes=int(memory or 0), out_of_memory_kills=kills)
 
 
-def group_of(pid: int, *, proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> Group | None:
+def group_of(
+    pid: int, named: str = "", *, proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")
+) -> Group | None:
     """The group of a process, or None where the process is gone or another machine's.
 
+    `named` must stand in the group's path: on another machine the number may be some other process's.
     Version 2 has one line `0::PATH`; version 1 has one line per controller, and a mixed machine both.
     """
     try:
@@ -58,20 +76,27 @@ def group_of(pid: int, *, proc: Path = Path("/proc"), root: Path = Path("/sys/fs
     cpu: list[Path] = []
     memory: list[Path] = []
     events: list[Path] = []
+    caps: list[Path] = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         relative = path.lstrip("/")
+        if named not in path:
+            continue
         if "cpuacct" in controllers.split(","):
             cpu.append(root / controllers / relative / "cpuacct.usage")
             cpu.append(root / "cpuacct" / relative / "cpuacct.usage")
         elif controllers == "memory":
             memory.append(root / "memory" / relative / "memory.max_usage_in_bytes")
             events.append(root / "memory" / relative / "memory.oom_control")
+            caps += [root / "memory" / relative / name for name in _CAPS_1]
         elif not controllers:
             cpu.append(root / relative / "cpu.stat")
             memory += [root / relative / "memory.peak", root / relative / "memory.current"]
             events.append(root / relative / "memory.events")
-    return Group(cpu=tuple(cpu), memory=tuple(memory), events=tuple(events))
+            caps.append(root / relative / _CAP_2)
+    if not cpu and not memory:
+        return None
+    return Group(cpu=tuple(cpu), memory=tuple(memory), events=tuple(events), caps=tuple(caps))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +153,7 @@ def sweep_groups(root: Path = Path("/sys/fs/cgroup")) -> None:
 
 def _version_1(limits: Limits, root: Path, name: str) -> ControlGroup:
     values = {
-        "memory": {"memory.limit_in_bytes": limits.memory_bytes, "memory.memsw.limit_in_bytes": limits.memory_bytes},
+        "memory": dict.fromkeys(_CAPS_1, limits.memory_bytes),
         "pids": {"pids.max": limits.processes},
         "cpu": {"cpu.cfs_period_us": PERIOD_US, "cpu.cfs_quota_us": PERIOD_US},
         "cpuacct": {},
@@ -146,12 +171,13 @@ def _version_1(limits: Limits, root: Path, name: str) -> ControlGroup:
         cpu=(cpuacct / "cpuacct.usage",),
         memory=(memory / "memory.max_usage_in_bytes",),
         events=(memory / "memory.oom_control",),
+        caps=tuple(memory / name for name in _CAPS_1),
     )
     return ControlGroup(folders=folders, group=group)
 
 
 def _version_2(limits: Limits, folder: Path) -> ControlGroup:
-    files = {"memory.max": limits.memory_bytes, "memory.swap.max": 0, "pids.max": limits.processes}
+    files = {_CAP_2: limits.memory_bytes, "memory.swap.max": 0, "pids.max": limits.processes}
     try:
         folder.mkdir()
         _write(folder, {**files, "cpu.max": f"{PERIOD_US} {PERIOD_US}"})
@@ -159,7 +185,8 @@ def _version_2(limits: Limits, folder: Path) -> ControlGroup:
         _undo((folder,))
         raise
     memory = (folder / "memory.peak", folder / "memory.current")
-    group = Group(cpu=(folder / "cpu.stat",), memory=memory, events=(folder / "memory.events",))
+    events, caps = (folder / "memory.events",), (folder / _CAP_2,)
+    group = Group(cpu=(folder / "cpu.stat",), memory=memory, events=events, caps=caps)
     return ControlGroup(folders=(folder,), group=group)
 
 

@@ -26,6 +26,7 @@ def choose(
     model_answers: bool = False,
     image: str = "",
     runtime: str = "",
+    gpus: str = "",
     ahead: int | None = None,
 ) -> Sandbox:
     """The sandbox of that name; `auto` is the first of `CHAIN` that this machine has.
@@ -39,8 +40,9 @@ def choose(
         url: the engine's address; None takes `DOCKER_HOST` or the standard socket.
         image: a user's own image for Docker, see `DockerSandbox`.
         runtime: the runtime for Docker, see `DockerSandbox`.
-        ahead: how many workers are started ahead of their use; None takes as many as there are idle cores, up to
-            one for each worker.
+        gpus: devices that Docker passes on, one to each session; see `DockerSandbox`.
+        ahead: how many workers are started ahead of their use, at most one for each worker; None takes
+            `started_ahead`.
         model_answers: whether code that a model wrote will run in it; then `local` is refused.
 
     Raises:
@@ -51,12 +53,13 @@ def choose(
         raise UsageError(f"unknown sandbox '{name}'", hint=f"Choose one of: {', '.join(CHOICES)}.")
     if workers < 1:
         raise UsageError(f"expected at least one worker, found {workers}")
-    if image or runtime:
-        return _with_options(name, image, runtime, warm_torch=warm_torch, url=url)
+    ahead = started_ahead(workers) if ahead is None else ahead
+    if not 0 <= ahead <= workers:
+        raise UsageError(f"expected at most {workers} started ahead, one for each worker, found {ahead}")
+    if image or runtime or gpus:
+        return _with_options(name, image, runtime, gpus, warm_torch=warm_torch, ahead=ahead, url=url)
     if model_answers and name == "local":
         raise SandboxError(REFUSED, hint=_HOW_TO_START)
-    if ahead is None:
-        ahead = max(0, min(workers, len(os.sched_getaffinity(0)) - workers))
     if name != "auto":
         return _build(name, warm_torch=warm_torch, ahead=ahead, url=url)
     for link in CHAIN[:-1]:
@@ -69,12 +72,24 @@ def choose(
     return _build("local", warm_torch=warm_torch, ahead=ahead, url=url)
 
 
-def _with_options(name: str, image: str, runtime: str, *, warm_torch: bool, url: str | None) -> Sandbox:
+def started_ahead(workers: int) -> int:
+    """How many workers start ahead: as many as cores are idle beside the open sessions, at most one for each.
+
+    Starting a worker takes 1.5 CPU-seconds: where every core trains a candidate they would be the candidate's.
+    """
+    return max(0, min(workers, len(os.sched_getaffinity(0)) - workers))
+
+
+def _with_options(
+    name: str, image: str, runtime: str, gpus: str, *, warm_torch: bool, ahead: int, url: str | None
+) -> Sandbox:
     if name not in ("auto", "docker"):
-        raise UsageError(f"`--image` and `--runtime` are for docker, found `--sandbox {name}`")
+        raise UsageError(f"`--image`, `--runtime` and `--gpus` are for docker, found `--sandbox {name}`")
+    from sandbox.devices import read_devices
     from sandbox.docker import DockerSandbox
 
-    return DockerSandbox(url=url, warm_torch=warm_torch, image=image, runtime=runtime)
+    devices = read_devices(gpus)
+    return DockerSandbox(url=url, warm_torch=warm_torch, ahead=ahead, image=image, runtime=runtime, gpus=devices)
 
 
 REFUSED = "expected a sandbox that may hold code written by a model, found only `local`, which has no walls"

@@ -10,7 +10,8 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from evolve.contracts import Job, Limits
 from evolve.errors import SandboxError
 from sandbox.ahead import Ahead
 from sandbox.cgroup import Group, Usage, group_of
+from sandbox.devices import Devices
 from sandbox.engine import DATA, Engine, Recipe, container_config, engine_trouble
 from sandbox.guarded import describe_exit
 from sandbox.session import Cause, Ending, WorkerSession
@@ -39,6 +41,7 @@ class DockerSandbox:
         name: what it is called in evidence and in the first line of a run.
         image: a user's own image with Python, numpy and torch; empty binds this machine's interpreter.
         runtime: the engine's runtime (for example `runsc`, gVisor); empty takes its default.
+        gpus: the engine's names of accelerators; each container sees the one that the fewest others see.
         warm_torch: whether a worker imports torch before it is ready; False where candidates need none.
         ahead: how many containers may be started ahead of their use.
 
@@ -58,17 +61,19 @@ class DockerSandbox:
         name: str = "docker",
         image: str = "",
         runtime: str = "",
+        gpus: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self._engine = Engine(url)
         self._warm_torch, self._own_image, self._runtime = warm_torch, image, runtime
+        self._devices = Devices(gpus)
         self._image()
         self._engine.sweep()
         self._ahead = Ahead(self._begin, ahead)
 
     def open(self, job: Job) -> WorkerSession:
         """Starts a container and gives it the job. Raises SandboxError."""
-        session = self._ahead.take((job.limits, job.data.resolve()))
+        session = self._ahead.take((job.limits, job.data.resolve(), job.tools), once=job.tools)
         if "seccomp alone" not in session.versions.get("lock", ""):
             session.close()
             raise SandboxError("expected a worker behind its seccomp filter, found one without", hint="Report this.")
@@ -83,11 +88,11 @@ class DockerSandbox:
         """The digest of the image; somebody may have removed it in the middle of a run (a look takes 2 ms)."""
         return self._engine.require_image(self._own_image) if self._own_image else self._engine.ensure_image()
 
-    def _begin(self, key: tuple[Limits, Path], low_priority: bool) -> WorkerSession:
-        limits, data = key
-        image = self._image()
+    def _begin(self, key: tuple[Limits, Path, bool], low_priority: bool) -> WorkerSession:
+        limits, data, tools = key
+        image, device = self._image(), self._devices.lend()
         shares = _LOW_SHARES if low_priority else _FULL_SHARES
-        options = {"warm_torch": self._warm_torch, "lock": {"seccomp": "alone"}}
+        options = {"warm_torch": self._warm_torch and not tools, "lock": {"seccomp": "alone"}}
         recipe = Recipe(
             image=image,
             limits=limits,
@@ -97,16 +102,23 @@ class DockerSandbox:
             is_podman=self._engine.is_podman,
             own_interpreter=bool(self._own_image),
             runtime=self._runtime,
+            gpu=device,
+            tools=tools,
         )
-        cell = DockerCell(self._engine, recipe)
+        try:
+            cell = DockerCell(self._engine, recipe, lambda: self._devices.give_back(device))
+        except SandboxError:
+            self._devices.give_back(device)
+            raise
         known = {"engine": str(self._engine.versions.get("Version", "")), "image": image}
         return WorkerSession(cell, sandbox=self.name, limits=limits, versions=known)
 
 
 class DockerCell:
-    """One container; see `sandbox.session.Cell`."""
+    """One container; see `sandbox.session.Cell`. `on_end` is called once it is gone."""
 
-    def __init__(self, engine: Engine, recipe: Recipe) -> None:
+    def __init__(self, engine: Engine, recipe: Recipe, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
         self._limits = recipe.limits
         self._shares = recipe.cpu_shares
         self._ending: Ending | None = None
@@ -118,11 +130,15 @@ class DockerCell:
         with engine_trouble("create a container"):
             config = container_config(self._client, recipe)
             self._id = str(self._client.create_container_from_config(config)["Id"])
+        attached: socket.socket | None = None
         try:
-            self.streams = AttachedStreams(self._attach())
+            attached = self._attach()
+            self.streams = AttachedStreams(attached)
             with engine_trouble("start a container"):
                 self._client.start(self._id)
         except SandboxError:
+            if attached:
+                attached.close()
             self._remove()
             self._client.close()
             raise
@@ -147,7 +163,7 @@ class DockerCell:
         if not self._sought:
             with engine_trouble("inspect a container"):
                 pid = int(self._client.inspect_container(self._id)["State"]["Pid"])
-            self._group = group_of(pid) if pid else None
+            self._group = group_of(pid, self._id) if pid else None
             self._sought = True
         self._usage = (self._group and self._group.usage()) or self._usage
 
@@ -168,6 +184,14 @@ class DockerCell:
                 self._client.update_container(self._id, cpu_shares=_FULL_SHARES)
             self._shares = _FULL_SHARES
 
+    def limit_memory(self, memory_bytes: int) -> None:
+        """See `Cell.limit_memory`. By the group's own files; the engine, which takes 20 ms, where they are not ours."""
+        self._note_usage()
+        if not (self._group and self._group.limit_memory(memory_bytes)):
+            with engine_trouble("change a container's memory"):
+                self._client.update_container(self._id, mem_limit=memory_bytes, memswap_limit=memory_bytes)
+        self._limits = replace(self._limits, memory_bytes=memory_bytes)
+
     def end(self, grace_s: float) -> Ending:
         """See `Cell.end`."""
         if self._ending is None:
@@ -177,6 +201,7 @@ class DockerCell:
             finally:
                 self.streams.close()
                 self._client.close()
+                self._on_end()
         return self._ending
 
     def _end(self, grace_s: float) -> Ending:

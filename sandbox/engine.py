@@ -12,7 +12,7 @@ import json
 import socket
 import sys
 import tarfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from sandbox.inside import (
     SCRATCH_BYTES,
     SCRATCH_FILES,
     environment,
-    interpreter,
+    readable,
     require_readable,
 )
 
@@ -40,6 +40,7 @@ CALL_TIMEOUT_S = 20.0
 BUILD_TIMEOUT_S = 1800.0
 BUILD_HINT = "The base needs Python 3.11 or newer with torch and numpy, or pip and a network to install them."
 PROBE_TIMEOUT_S = 2.0
+GPU_RIGHTS = ["gpu", "compute", "utility"]
 _STANDARD_SOCKET = "unix:///var/run/docker.sock"
 _HINT = "Start the engine (see `evolve doctor`), or run with `--sandbox local`."
 
@@ -185,11 +186,15 @@ class Recipe:
     own_interpreter: bool = False
     """Whether the image has an interpreter, so that this machine's is not bound into it."""
     runtime: str = ""
+    tools: bool = False
+    """Whether this machine's compiler is bound into it; an image of one's own has its own or none."""
+    gpu: str = ""
+    """The one accelerator that it may see; empty is none."""
 
 
 def container_config(client: Any, recipe: Recipe) -> Any:
     """Everything that a candidate's container is given; what is not here it has not."""
-    from docker.types import LogConfig, Ulimit
+    from docker.types import DeviceRequest, LogConfig, Ulimit
 
     limits = recipe.limits
     memory = limits.memory_bytes
@@ -210,7 +215,8 @@ def container_config(client: Any, recipe: Recipe) -> Any:
         tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size={SCRATCH_BYTES},mode=1777{inodes}"},  # noqa: S108
         log_config=LogConfig(type="none"),
         runtime=recipe.runtime or None,
-        mounts=mounts(recipe.data, [] if recipe.own_interpreter else interpreter()),
+        device_requests=[DeviceRequest(device_ids=[recipe.gpu], capabilities=[GPU_RIGHTS])] if recipe.gpu else None,
+        mounts=mounts(recipe.data, {} if recipe.own_interpreter else readable(tools=recipe.tools)),
         ulimits=[
             Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
             # Podman's own default exceeds the hard limit of some machines.
@@ -237,14 +243,14 @@ def container_config(client: Any, recipe: Recipe) -> Any:
     )
 
 
-def mounts(data: Path, host_folders: Sequence[Path]) -> list[Any]:
+def mounts(data: Path, host: Mapping[str, str]) -> list[Any]:
     """Read-only binds: the interpreter and its packages, the system's libraries, the worker, the data.
 
     Raises SandboxError where the container's user, who is nobody, could not read one of them.
     """
     from docker.types import Mount
 
-    binds = {str(path): str(path) for path in host_folders}
+    binds = dict(host)
     for name in CARGO_FILES:
         binds[f"/sb/{name}"] = str(CARGO / name)
     binds[DATA] = str(data.resolve())

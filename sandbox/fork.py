@@ -14,15 +14,14 @@ import socket
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, replace
 
 from evolve.contracts import Job, Limits
 from evolve.errors import SandboxError
 from sandbox import owner
 from sandbox.cgroup import GROUP_PREFIX, ControlGroup, make_group, sweep_groups
 from sandbox.guarded import settled
-from sandbox.inside import CARGO, NOBODY, PYTHON_FLAGS, SCRATCH_BYTES, environment, interpreter, require_readable
+from sandbox.inside import CARGO, NOBODY, PYTHON_FLAGS, SCRATCH_BYTES, environment, readable, require_readable
 from sandbox.session import Ending, WorkerSession
 from sandbox.tether import Tether
 
@@ -52,7 +51,7 @@ class ForkSandbox:
             raise SandboxError("expected to be root for `--sandbox fork`, found another user", hint=_HINT)
         sweep_groups()
         self._lock = threading.Lock()
-        options = {"warm_torch": warm_torch, "read": [str(path) for path in interpreter()], "user": NOBODY}
+        options = {"warm_torch": warm_torch, "user": NOBODY}
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._parent = subprocess.Popen(
@@ -72,10 +71,11 @@ class ForkSandbox:
         """Forks a worker and gives it the job. Raises SandboxError."""
         data = job.data.resolve()
         require_readable([data])
+        binds = {**readable(tools=job.tools), DATA: str(data)}
         group = make_group(job.limits, f"{GROUP_PREFIX}{owner.this_process()}.{next(_numbers)}")
         if group is None:
             raise SandboxError("expected to make a control group, found that this machine refuses", hint=_HINT)
-        session = WorkerSession(self._forked(job.limits, data, group), sandbox=self.name, limits=job.limits)
+        session = WorkerSession(self._forked(job.limits, binds, group), sandbox=self.name, limits=job.limits)
         session.wait_until_ready()
         session.give(job, DATA)
         return session
@@ -89,8 +89,8 @@ class ForkSandbox:
             self._parent.kill()
             self._parent.wait()
 
-    def _forked(self, limits: Limits, data: Path, group: ControlGroup) -> ForkCell:
-        order = {"limits": asdict(limits), "data": str(data), "groups": group.listings, "scratch_bytes": SCRATCH_BYTES}
+    def _forked(self, limits: Limits, binds: dict[str, str], group: ControlGroup) -> ForkCell:
+        order = {"limits": asdict(limits), "binds": binds, "groups": group.listings, "scratch_bytes": SCRATCH_BYTES}
         tether = Tether()
         try:
             with self._lock:
@@ -119,6 +119,11 @@ class ForkCell:
 
     def hurry(self) -> None:
         """Nothing is started at low priority."""
+
+    def limit_memory(self, memory_bytes: int) -> None:
+        """See `Cell.limit_memory`."""
+        if self._group.group.limit_memory(memory_bytes):
+            self._limits = replace(self._limits, memory_bytes=memory_bytes)
 
     def end(self, grace_s: float) -> Ending:
         """See `Cell.end`."""

@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 READY, JOB, TRAIN, TRAINED, QUERY, ANSWER, ERROR = b"R", b"J", b"T", b"t", b"Q", b"A", b"E"
-TAGS = frozenset((READY, JOB, TRAIN, TRAINED, QUERY, ANSWER, ERROR))
+BUILD, BUILT = b"B", b"b"
+TAGS = frozenset((READY, JOB, TRAIN, TRAINED, QUERY, ANSWER, ERROR, BUILD, BUILT))
 
 HEADER = struct.Struct("<cIQ")
 MAX_DIMENSIONS = 8
+LONGEST_BUILT = 16 << 20
 MAX_ARRAYS = 64
 _COUNT = struct.Struct("<H")
 _ARRAY = struct.Struct("<BBB")  # length of the name, dtype code, number of dimensions

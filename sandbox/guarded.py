@@ -94,6 +94,11 @@ class GuardedCell:
     def hurry(self) -> None:
         """Nothing to do: only root could raise a priority again, so none is lowered."""
 
+    def limit_memory(self, memory_bytes: int) -> None:
+        """See `Cell.limit_memory`."""
+        if self._group and self._group.group.limit_memory(memory_bytes):
+            self._limits = replace(self._limits, memory_bytes=memory_bytes)
+
     def end(self, grace_s: float) -> Ending:
         """See `Cell.end`."""
         if self._ending is None:

@@ -29,6 +29,29 @@ def interpreter() -> list[Path]:
     return sorted(path for path in wanted if not wanted & set(path.parents))
 
 
+def readable(*, tools: bool = False) -> dict[str, str]:
+    """What every sandbox may read, target -> source: the interpreter, and with `tools` a C++ compiler.
+
+    Raises:
+        SandboxError: `tools`, and there is no compiler.
+    """
+    folders = interpreter()
+    binds = {str(path): str(path) for path in folders}
+    for path in _tool_chain() if tools else ():
+        if not set(folders) & {path, *path.parents}:
+            binds[str(path)] = str(path.resolve())
+    return binds
+
+
+def _tool_chain() -> list[Path]:
+    """The driver, assembler and linker; the compiler proper; headers. Neither a shell nor any other program."""
+    programs = [Path("/usr/bin") / name for name in ("g++", "as", "ld")]
+    missing = [str(path) for path in programs if not path.exists()]
+    if missing:
+        raise SandboxError(f"expected a C++ compiler, found no {missing[0]}", hint="Debian: apt-get install g++")
+    return [*programs, Path("/usr/lib/gcc"), Path("/usr/include")]
+
+
 def environment(home: str) -> dict[str, str]:
     """All that a candidate sees of the environment; a fixed hash seed keeps its runs repeatable."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")

@@ -14,7 +14,7 @@ from evolve.contracts import Job, Limits
 from evolve.errors import SandboxError
 from sandbox.ahead import Ahead
 from sandbox.guarded import GuardedCell, sweep
-from sandbox.inside import CARGO, PYTHON_FLAGS, interpreter
+from sandbox.inside import CARGO, PYTHON_FLAGS, readable
 from sandbox.lockdown import landlock_abi
 from sandbox.session import WorkerSession
 
@@ -43,7 +43,7 @@ class LandlockSandbox:
     def open(self, job: Job) -> WorkerSession:
         """Starts a worker and gives it the job. Raises SandboxError."""
         data = job.data.resolve()
-        session = self._ahead.take((job.limits, data))
+        session = self._ahead.take((job.limits, data, job.tools), once=job.tools)
         session.give(job, str(data))
         return session
 
@@ -51,15 +51,16 @@ class LandlockSandbox:
         """Ends the workers that were started ahead."""
         self._ahead.close()
 
-    def _begin(self, key: tuple[Limits, Path], low_priority: bool) -> WorkerSession:
-        limits, data = key
+    def _begin(self, key: tuple[Limits, Path, bool], low_priority: bool) -> WorkerSession:
+        limits, data, tools = key
+        readable_here = readable(tools=tools)
 
         def command(folder: Path) -> list[str]:
-            read = [*map(str, interpreter()), str(data)]
+            read = [*readable_here, str(data)]
             devices = ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"]
             landlock = {"read": read, "write": [str(folder)], "devices": devices}
             lock = {"capabilities": "none", "landlock": landlock, "seccomp": "shared"}
-            options = json.dumps({"warm_torch": self._warm_torch, "lock": lock})
+            options = json.dumps({"warm_torch": self._warm_torch and not tools, "lock": lock})
             return [sys.executable, *PYTHON_FLAGS, str(CARGO / "worker.py"), options]
 
         try:

@@ -35,7 +35,7 @@ class LocalSandbox:
 
     def open(self, job: Job) -> WorkerSession:
         """Starts a worker and gives it the job. Raises SandboxError."""
-        session = self._ahead.take(job.limits)
+        session = self._ahead.take((job.limits, job.tools), once=job.tools)
         session.give(job, str(job.data.resolve()))
         return session
 
@@ -43,8 +43,9 @@ class LocalSandbox:
         """Ends the workers that were started ahead."""
         self._ahead.close()
 
-    def _begin(self, limits: Limits, low_priority: bool) -> WorkerSession:
-        options = json.dumps({"warm_torch": self._warm_torch, "lock": {}})
+    def _begin(self, key: tuple[Limits, bool], low_priority: bool) -> WorkerSession:
+        limits, tools = key
+        options = json.dumps({"warm_torch": self._warm_torch and not tools, "lock": {}})
         command = [sys.executable, *PYTHON_FLAGS, str(CARGO / "worker.py"), options]
         try:
             cell = GuardedCell(lambda folder: command, limits)

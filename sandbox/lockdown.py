@@ -44,7 +44,7 @@ OWN_ONLY_CALLS = {
     "sched_setparam": 142, "sched_setattr": 314,
 }  # fmt: skip
 SOCKET_CALL, UNIX_FAMILY, CLONE_CALL, NEW_USER_NAMESPACE = 41, 1, 56, 0x10000000
-CLONE3_CALL, NO_SUCH_CALL = 435, 38
+CLONE3_CALL, MEMFD_CREATE_CALL, NO_SUCH_CALL = 435, 319, 38
 
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
@@ -88,13 +88,22 @@ def become(user: int) -> None:
 
 
 def install_seccomp_filter(*, alone: bool) -> str:
-    """Denies the calls above and every socket but AF_UNIX; returns the first digits of the program's sha256.
+    """Denies the calls above and every socket but AF_UNIX; returns the first digits of both filters' sha256.
 
     `alone` says that process, IPC and network namespaces stand around this process; where they do not, what
     reaches other processes or any socket is denied as well.
     """
     forbid_new_rights()
-    code = _filter_program(alone, os.getpid())
+    _install(_filter_program(alone, os.getpid()))
+    return hashlib.sha256(_filter_program(alone, own=0) + _memory_program()).hexdigest()[:12]
+
+
+def forbid_files_in_memory() -> None:
+    """From now on no file can be made that the scratch's noexec does not reach; stacks upon the filter above."""
+    _install(_memory_program())
+
+
+def _install(code: bytes) -> None:
     text = ctypes.create_string_buffer(code)
 
     class Program(ctypes.Structure):
@@ -102,17 +111,22 @@ def install_seccomp_filter(*, alone: bool) -> str:
 
     program = Program(len(code) // 8, ctypes.addressof(text))
     _require(_libc().prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0), "a seccomp filter")
-    return hashlib.sha256(_filter_program(alone, own=0)).hexdigest()[:12]
+
+
+def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    return struct.pack("<HBBI", code, if_true, if_false, value)
+
+
+def _memory_program() -> bytes:
+    """Refuses one call; other architectures' numbers were ended by the first filter."""
+    load, equal, give, refuse, allow = 0x20, 0x15, 0x06, 0x00050001, 0x7FFF0000
+    return _step(load, 0) + _step(equal, MEMFD_CREATE_CALL, 0, 1) + _step(give, refuse) + _step(give, allow)
 
 
 def _filter_program(alone: bool, own: int) -> bytes:
     """Classic BPF over seccomp_data: call number at 0, architecture at 4, first argument at 16."""
     load, equal, at_least, any_bit, give = 0x20, 0x15, 0x35, 0x45, 0x06
-    refuse, allow, kill, unknown = 0x00050001, 0x7FFF0000, 0x80000000, 0x00050000 | NO_SUCH_CALL
-
-    def step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-        return struct.pack("<HBBI", code, if_true, if_false, value)
-
+    refuse, allow, kill, unknown, step = 0x00050001, 0x7FFF0000, 0x80000000, 0x00050000 | NO_SUCH_CALL, _step
     steps = [step(load, 4), step(equal, 0xC000003E, 1, 0), step(give, kill)]
     steps += [step(load, 0), step(at_least, 0x40000000, 0, 1), step(give, refuse)]  # no x32 calls
     denied = set(DENIED_CALLS.values()) | (set() if alone else set(REACHING_CALLS.values()))

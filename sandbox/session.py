@@ -7,6 +7,7 @@ byte of candidate code was read is an exception.
 
 from __future__ import annotations
 
+import base64
 import math
 import secrets
 import time
@@ -64,6 +65,10 @@ class Cell(Protocol):
         """Gives a tree that was started at low priority its full share of the CPU."""
         ...
 
+    def limit_memory(self, memory_bytes: int) -> None:
+        """Another limit of the whole tree's memory; does nothing where no control group holds it."""
+        ...
+
     def end(self, grace_s: float) -> Ending:
         """Waits `grace_s` for the worker to go by itself, then kills the whole tree and frees everything.
 
@@ -95,6 +100,7 @@ class WorkerSession:
         self._cell = cell
         self._sandbox = sandbox
         self._limits = limits
+        self._memory_bytes = limits.memory_bytes
         self._clock = clock
         self._began = clock()
         self._unwanted = False
@@ -139,13 +145,22 @@ class WorkerSession:
         The evidence's wall time counts from here.
         """
         self._began, self._canaries = self._clock(), job.canaries
-        payload = frames.pack_json({"files": dict(job.files), "config": dict(job.config), "data": data})
+        binaries = {name: base64.b64encode(content).decode() for name, content in job.binaries.items()}
+        parts = {"files": dict(job.files), "config": dict(job.config), "data": data, "binaries": binaries}
+        payload = frames.pack_json(parts)
         if len(payload) > LONGEST_JOB:
             raise SandboxError(f"expected a job of at most {LONGEST_JOB} bytes, found {len(payload)}")
         try:
             self._send(frames.JOB, 0, [payload], self._clock() + self._limits.start_s)
         except (_TooLate, _Gone) as error:
             raise self._broken("expected the worker to take its job", error) from error
+
+    def limit_memory(self, memory_bytes: int) -> None:
+        """See `Session.limit_memory`."""
+        wanted = min(memory_bytes, self._limits.memory_bytes)
+        if wanted != self._memory_bytes and self._evidence is None:
+            self._cell.limit_memory(wanted)
+            self._memory_bytes = wanted
 
     def train(self, examples: int, limit_s: float) -> Mapping[str, float] | Fault:
         """See `Session.train`."""
@@ -161,6 +176,11 @@ class WorkerSession:
         longest = (1 << 20) + 16 * math.prod(shape)
         answer = self._ask(frames.QUERY, request, frames.ANSWER, longest, limit_s, "predict")
         return answer if isinstance(answer, Fault) else self._checked(lambda: predictions(answer, shape))
+
+    def build(self, limit_s: float) -> bytes | Fault:
+        """See `Session.build`."""
+        answer = self._ask(frames.BUILD, [], frames.BUILT, frames.LONGEST_BUILT, limit_s, "build")
+        return answer if isinstance(answer, Fault) else bytes(answer)
 
     def close(self) -> Evidence:
         """See `Session.close`."""

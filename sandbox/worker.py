@@ -8,6 +8,8 @@ forged: the host believes nothing but the arrays' own bytes.
 
 from __future__ import annotations
 
+import base64
+import fcntl
 import importlib
 import json
 import os
@@ -20,6 +22,7 @@ from typing import Any
 
 LONGEST_REQUEST = 1 << 30
 ERROR_TAIL = 8000
+MFD_EXEC = 0x10
 
 
 class Streams:
@@ -99,6 +102,11 @@ def lock(how: dict[str, Any], lockdown: Any) -> str:
     return ", ".join(held)
 
 
+def sealer(how: dict[str, Any], lockdown: Any) -> Callable[[], object]:
+    """What ends the worker's own rights once the job was read; nothing where no seccomp filter stands."""
+    return lockdown.forbid_files_in_memory if how.get("seccomp") else lambda: None
+
+
 def stage(files: dict[str, str]) -> Path:
     """Writes the candidate and its harness into one folder, which becomes the first place to import from."""
     folder = Path("job").resolve()
@@ -112,12 +120,26 @@ def stage(files: dict[str, str]) -> Path:
     return folder
 
 
-def begin(files: dict[str, str], data: str, config: dict[str, Any]) -> Any:
+def hold(name: str, content: bytes) -> str:
+    """A path from which a shared object can be loaded: a sealed file in memory, since the scratch is noexec."""
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        memory = os.memfd_create(name, flags | MFD_EXEC)
+    except OSError:  # a kernel before 6.3, which asks for no such flag
+        memory = os.memfd_create(name, flags)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(memory, rest) :]
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    return f"/proc/self/fd/{memory}"
+
+
+def begin(job: dict[str, Any]) -> Any:
     """Stages the job and starts its harness: candidate code runs from here on."""
-    stage(files)
+    stage(job["files"])
     import harness  # pyright: ignore[reportMissingImports]
 
-    return harness.start(data=Path(data), config=config)
+    return harness.start(data=Path(job["data"]), config=job["config"])
 
 
 def describe(error: BaseException) -> dict[str, Any]:
@@ -142,13 +164,27 @@ def predict(runner: Any, frames: Any, payload: bytearray) -> list[bytes | memory
     return frames.pack_arrays({"answer": answer})
 
 
-def converse(streams: Streams, frames: Any) -> None:
-    """Reads the job, then answers requests until one fails or the stream ends."""
+def build(runner: Any, frames: Any, payload: bytearray) -> list[bytes | memoryview]:
+    """Answers with what a compiling harness has built."""
+    return [bytes(runner.build())]
+
+
+def converse(streams: Streams, frames: Any, seal: Callable[[], object]) -> None:
+    """Reads the job, then answers requests until one fails or the stream ends.
+
+    `seal` takes away what only the trusted code before the candidate's may do: making files in memory.
+    """
     _, _, payload = streams.read()
     job = json.loads(payload)
+    if job["binaries"]:
+        job["config"]["binaries"] = {
+            name: hold(name, base64.b64decode(content)) for name, content in job["binaries"].items()
+        }
+    seal()
     answers: dict[bytes, tuple[bytes, Callable[..., Any]]] = {
         frames.TRAIN: (frames.TRAINED, train),
         frames.QUERY: (frames.ANSWER, predict),
+        frames.BUILD: (frames.BUILT, build),
     }
     runner: Any = None
     while True:
@@ -156,7 +192,7 @@ def converse(streams: Streams, frames: Any) -> None:
         answer_tag, respond = answers[tag]
         try:
             if runner is None:
-                runner = begin(job["files"], job["data"], job["config"])
+                runner = begin(job)
             parts = respond(runner, frames, payload)
         except BaseException as error:  # the one boundary: whatever a candidate raises is its own fault
             streams.write(frames.ERROR, ticket, [json.dumps(describe(error)).encode()])
@@ -172,7 +208,7 @@ def main() -> None:
     versions = warm_up(options["warm_torch"])
     versions["lock"] = lock(options["lock"], lockdown)
     streams.write(frames.READY, 0, [frames.pack_json(versions)])
-    converse(streams, frames)
+    converse(streams, frames, sealer(options["lock"], lockdown))
 
 
 if __name__ == "__main__":

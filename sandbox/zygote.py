@@ -1,8 +1,8 @@
 """Cargo: a trusted parent that has torch imported and forks a locked-in worker for each candidate.
 
-Started as `python -s -P -B -u zygote.py OPTIONS` (OPTIONS is JSON: `warm_torch`, `read`, `user`) with a socket as
-descriptor 0. Each message on it is one order (JSON: `limits`, `data`, `groups`) and carries five descriptors:
-requests, answers, noise, leash, report. For each order three processes are forked:
+Started as `python -s -P -B -u zygote.py OPTIONS` (OPTIONS is JSON: `warm_torch`, `user`) with a socket as
+descriptor 0. Each message on it is one order (JSON: `limits`, `binds`, `groups`, `scratch_bytes`) and carries five
+descriptors: requests, answers, noise, leash, report. For each order three processes are forked:
 
     keeper    in this namespace: kills the rest when its leash slackens, then reports how the worker ended
     init      process 1 of new process, mount, network, IPC and host-name namespaces, in a control group; root's
@@ -49,11 +49,11 @@ def mount(libc: Any, source: str, target: str, kind: str, flags: int, options: s
     check(libc.mount(*words, ctypes.c_ulong(flags), options.encode()), f"to mount {target}")
 
 
-def build_root(libc: Any, read: list[str], data: str, scratch_bytes: int) -> None:
-    """A root of read-only binds, a fresh /proc and a small scratch, in place of the host's."""
+def build_root(libc: Any, binds: dict[str, str], scratch_bytes: int) -> None:
+    """A root of read-only binds (target -> source), a fresh /proc and a small scratch, in place of the host's."""
     mount(libc, "none", "/", "", MS_RECURSIVE | MS_PRIVATE)
     # Opened first: what lies below the new root's place is hidden as soon as that is mounted.
-    sources = {target: os.open(source, os.O_PATH) for target, source in {**{p: p for p in read}, "/data": data}.items()}
+    sources = {target: os.open(source, os.O_PATH) for target, source in binds.items()}
     mount(libc, "tmpfs", ROOT, "tmpfs", MS_NO_SUID | MS_NO_DEVICES, "mode=755,size=1m")
     # The scratch before what may lie below it: the interpreter itself may be in /tmp.
     os.mkdir(f"{ROOT}/tmp")
@@ -61,7 +61,11 @@ def build_root(libc: Any, read: list[str], data: str, scratch_bytes: int) -> Non
     mount(libc, "tmpfs", f"{ROOT}/tmp", "tmpfs", MS_NO_SUID | MS_NO_DEVICES | MS_NO_EXECUTE, small)
     for target, source in sources.items():
         inside = ROOT + target
-        os.makedirs(inside, exist_ok=True)
+        if os.path.isdir(f"/proc/self/fd/{source}"):
+            os.makedirs(inside, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(inside), exist_ok=True)
+            Path(inside).touch()
         mount(libc, f"/proc/self/fd/{source}", inside, "", MS_BIND | MS_RECURSIVE)
         os.close(source)
         mount(libc, "none", inside, "", MS_REMOUNT | MS_BIND | MS_READ_ONLY | MS_NO_SUID | MS_NO_DEVICES)
@@ -162,7 +166,7 @@ class Zygote:
             for standard, stream in enumerate(streams):
                 os.dup2(stream, standard)
             os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-            build_root(self.libc, self.options["read"], order["data"], order["scratch_bytes"])
+            build_root(self.libc, order["binds"], order["scratch_bytes"])
             worker = os.fork()
             if worker == 0:
                 self.work(order)
@@ -187,10 +191,11 @@ class Zygote:
         try:
             set_limits(order["limits"])
             streams = self.worker.Streams(self.frames)
-            held = self.worker.lock({"user": self.options["user"], "seccomp": "alone"}, self.lockdown)
+            how = {"user": self.options["user"], "seccomp": "alone"}
+            held = self.worker.lock(how, self.lockdown)
             ready = self.frames.pack_json({**self.versions, "lock": held})
             streams.write(self.frames.READY, 0, [ready])
-            self.worker.converse(streams, self.frames)
+            self.worker.converse(streams, self.frames, self.worker.sealer(how, self.lockdown))
             code = 0
         except BaseException:  # the boundary of a process: a fork must never return into its parent's code
             traceback.print_exc()

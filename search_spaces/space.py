@@ -6,6 +6,7 @@ Knows files and their form. Does not know what the data are, how anything is mea
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import tomllib
 from dataclasses import asdict, dataclass, fields
@@ -21,6 +22,8 @@ from search_spaces.gate import Rules, check
 
 BUILT_IN = Path(__file__).parent
 RUNG_NAMES = ("smoke", "short", "full", "replicated")
+LEAST_MEMORY_BYTES = 512 << 20
+"""A worker that has torch imported holds some 230 MiB before a candidate does anything."""
 
 
 class SpaceFile(BaseModel):
@@ -64,7 +67,20 @@ class SpaceFile(BaseModel):
                 raise ValueError(f"rung {rung.name!r} needs examples, limit_s and seeds above zero")
         if self.confirmation_seeds < 1 or self.floor_seeds < 1:
             raise ValueError("confirmation_seeds and floor_seeds are at least 1")
+        self._require_growing_profiles()
         return self
+
+    def _require_growing_profiles(self) -> None:
+        """One session goes up the rungs, so that a rung may have no less memory or time than the one before."""
+        for rung in (*self.rungs, self.final):
+            memory = rung.memory_bytes
+            if memory is not None and not LEAST_MEMORY_BYTES <= memory <= self.limits.memory_bytes:
+                most = self.limits.memory_bytes
+                raise ValueError(f"rung {rung.name!r}: memory_bytes is {memory}, not in {LEAST_MEMORY_BYTES} to {most}")
+        for lower, upper in itertools.pairwise(self.rungs[: RUNG_NAMES.index("full") + 1]):
+            most = self.limits.memory_bytes
+            if (lower.memory_bytes or most) > (upper.memory_bytes or most) or lower.limit_s > upper.limit_s:
+                raise ValueError(f"rung {lower.name!r} has more memory_bytes or limit_s than {upper.name!r} after it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +183,14 @@ def _read_tree(folder: Path) -> Tree:
 
 def _digest(parts: dict[str, Any]) -> str:
     plain = dict(parts, techniques=[asdict(technique) for technique in parts["techniques"]])
-    plain |= {"rungs": [asdict(rung) for rung in parts["rungs"]]}
-    plain |= {"final": asdict(parts["final"]), "limits": asdict(parts["limits"])}
+    plain |= {"rungs": [_said(rung) for rung in parts["rungs"]]}
+    plain |= {"final": _said(parts["final"]), "limits": asdict(parts["limits"])}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _said(rung: Rung) -> dict[str, Any]:
+    """A rung's keys without a limit of memory that it does not have, so that older spaces keep their digest."""
+    return {key: value for key, value in asdict(rung).items() if value is not None}
 
 
 def _check_whole(space: LoadedSpace, folder: Path) -> None:

@@ -122,6 +122,18 @@ def _examine() -> Generator[Finding]:
     yield from (_git(), _torch(), *_sandboxes(), _disk(), _key(), *_data_sets())
     cores = len(os.sched_getaffinity(0))
     yield Finding("cores", "ok", f"{cores}: `evolve start` uses {min(8, cores)} workers of one thread each")
+    yield _ahead(min(8, cores))
+
+
+def _ahead(workers: int) -> Finding:
+    """The bound of the warm pool, in workers and in memory."""
+    from sandbox.ahead import IDLE_WORKER_BYTES
+    from sandbox.choose import started_ahead
+
+    each, count = IDLE_WORKER_BYTES, started_ahead(workers)
+    found = f"at most {count} idle, {each >> 20} MiB each, {count * each / 2**30:.1f} GiB in all"
+    none = f"none: every core has a worker; with fewer --workers one for each idle core ({each >> 20} MiB each)"
+    return Finding("started ahead", "ok", found if count else none)
 
 
 def _git() -> Finding:

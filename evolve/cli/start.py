@@ -47,6 +47,7 @@ def start(
     sandbox: Annotated[str, typer.Option(help="auto, docker, podman, bubblewrap, landlock, local or fork.")] = "auto",
     image: Annotated[str, typer.Option(help="A container image of your own; see `evolve sandbox build`.")] = "",
     runtime: Annotated[str, typer.Option(help="The engine's runtime, e.g. runsc (gVisor).")] = "",
+    gpus: Annotated[str, typer.Option(help="Devices for Docker, e.g. 0,1: each session sees one.")] = "",
     out: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     resume: Annotated[str, typer.Option(help="Continue the run of this name (`latest`: the newest).")] = "",
     data: Annotated[str, typer.Option(help="A data set of `evolve data list`, for a space that takes one.")] = "",
@@ -67,6 +68,7 @@ def start(
         sandbox=sandbox,
         image=image,
         runtime=runtime,
+        gpus=gpus,
         runs=out,
         dataset=data,
         world=world,
@@ -127,6 +129,7 @@ def _drive(config: StartConfig, folder: RunFolder, *, quiet: bool) -> int:
 def _first_lines(run: Run, folder: RunFolder) -> None:
     box, settings = run.sandbox, run.loop.settings
     lacks = f"; not stopped: a candidate {box.does_not_stop.removeprefix('it ')}" if box.does_not_stop else ""
+    lacks += ahead_in_words(box.name, settings.workers)
     done = len(run.loop.archive.attempts)
     console().print(
         f"sandbox  [bold]{safe(box.name)}[/]{safe(lacks)}\n"
@@ -136,6 +139,15 @@ def _first_lines(run: Run, folder: RunFolder) -> None:
         f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n",
         soft_wrap=True,
     )
+
+
+def ahead_in_words(sandbox: str, workers: int) -> str:
+    """How many workers may wait idle, and what they hold; nothing where none does."""
+    from sandbox.ahead import IDLE_WORKER_BYTES
+    from sandbox.choose import started_ahead
+
+    count = 0 if sandbox == "fork" else started_ahead(workers)
+    return f"; at most {count} started ahead, {count * IDLE_WORKER_BYTES / 2**30:.1f} GiB in all" if count else ""
 
 
 @contextmanager

@@ -11,9 +11,10 @@ import pytest
 from evolve.contracts import Sandbox
 from tests.attacks.corpus import ATTACKS
 from tests.attacks.scene import Attack, Scene, scene
-from tests.sandbox.conftest import build
+from tests.sandbox.conftest import PODMAN, build
 
-BOXES = ("docker", "bubblewrap", "landlock", "fork", "local")
+BOXES = ("docker", "podman", "bubblewrap", "landlock", "fork", "local")
+MARKS = {"docker": (pytest.mark.docker,), "podman": PODMAN.marks}
 SAMPLED = 6
 """On all sandboxes but docker every sixth attack of a family is tried by `make test`, and all by `make test-all`."""
 
@@ -43,7 +44,7 @@ def _pairs() -> Iterator[object]:
             if name in attack.lets_through:
                 continue
             place[attack.family] += 1
-            marks = [pytest.mark.docker] if name == "docker" else []
+            marks = list(MARKS.get(name, ()))
             if name != "docker" and place[attack.family] % SAMPLED != 1:
                 marks.append(pytest.mark.matrix)
             yield pytest.param(name, attack, marks=marks, id=f"{name}-{attack.family}-{attack.name}")

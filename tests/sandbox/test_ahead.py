@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,11 @@ from conftest import PODMAN, SANDBOXES, build
 from sandbox_cases import runner
 
 from evolve.contracts import Job, Sandbox
+from evolve.errors import UsageError
 from sandbox import owner
+from sandbox.ahead import IDLE_WORKER_BYTES
+from sandbox.choose import choose, started_ahead
+from sandbox.local import LocalSandbox
 
 ENGINES = ("docker",)
 ONCE = "assert not os.path.exists('seen')\nopen('seen', 'w').close()\nreturn {}"
@@ -84,6 +88,40 @@ def test_workers_started_ahead_are_used_once_and_ended(sandbox: Sandbox, job: Ca
         with ahead.open(job(runner(ONCE), cpu_s=7)) as session:
             assert session.train(1, 20.0) == {}
     wait_for(lambda: alive(sandbox) == 0)
+
+
+def test_no_more_workers_wait_than_were_allowed(job: Callable[..., Job]) -> None:
+    """However many sessions are opened at once."""
+    with closing(LocalSandbox(warm_torch=False, ahead=2)) as box, ExitStack() as opened:
+        most = 0
+        for count in range(1, 5):
+            session = opened.enter_context(box.open(job(runner())))
+            assert session.train(1, 20.0) == {}
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until:
+                most = max(most, len(guards()) - count)
+                time.sleep(0.02)
+        assert most == 2
+    wait_for(lambda: not guards())
+
+
+def test_the_pool_is_no_larger_than_the_run() -> None:
+    """At most one for each worker, and only where cores are idle."""
+    cores = len(os.sched_getaffinity(0))
+    assert [started_ahead(workers) for workers in (1, cores, cores + 3)] == [min(1, cores - 1), 0, 0]
+    with pytest.raises(UsageError, match="at most 2 started ahead"):
+        choose("local", workers=2, ahead=3)
+
+
+@pytest.mark.slow
+def test_an_idle_worker_holds_no_more_memory_than_is_said(job: Callable[..., Job]) -> None:
+    """Torch and one optimizer, by the kernel's proportional count."""
+    with closing(LocalSandbox()) as box, box.open(job()):
+        (guard,) = guards()
+        (worker,) = Path(f"/proc/{guard}/task/{guard}/children").read_text().split()
+        rows = Path(f"/proc/{worker}/smaps_rollup").read_text().splitlines()
+        size = next(int(row.split()[1]) << 10 for row in rows if row.startswith("Pss:"))
+    assert IDLE_WORKER_BYTES / 2 < size < IDLE_WORKER_BYTES
 
 
 def test_the_next_worker_waits_ready(sandbox: Sandbox, job: Callable[..., Job]) -> None:

@@ -19,6 +19,7 @@ from evolve.contracts import Fault, FaultKind, Job, Sandbox
 from sandbox.choose import choose
 
 MakeJob = Callable[..., Job]
+WITHOUT_GROUP = ("local", "landlock")
 USERS = {"users": np.array([2, 0])}
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,6 +114,33 @@ def test_a_candidate_that_eats_memory_is_stopped(sandbox: Sandbox, job: MakeJob,
     assert isinstance(fault, Fault)
     assert (fault.kind, "out of memory" in fault.reason) == (FaultKind.OUT_OF_MEMORY, True), fault
     assert answers_honestly(sandbox, job)
+
+
+def test_a_rung_holds_less_memory_than_the_session(sandbox: Sandbox, job: MakeJob) -> None:
+    """Where a control group holds the limit: what a later rung allows is out of memory on an earlier one."""
+    source = runner("rows = []\nfor _ in range(40): rows.append(np.ones(1 << 19)); time.sleep(.01)\nreturn {}")
+    for allowed, suffices in ((300, True), (120, False)):
+        with sandbox.open(job(source)) as session:
+            session.limit_memory(100 << 20)
+            session.limit_memory(allowed << 20)
+            answer = session.train(5, 20.0)
+        if suffices or sandbox.name in WITHOUT_GROUP:
+            assert answer == {}
+        else:
+            assert isinstance(answer, Fault)
+            assert (answer.kind, answer.reason) == (
+                FaultKind.OUT_OF_MEMORY,
+                "out of memory: more than 120 MiB in train",
+            )
+
+
+def test_a_rung_never_has_more_memory_than_its_session(sandbox: Sandbox, job: MakeJob) -> None:
+    """What the job's limits say stays the most."""
+    with sandbox.open(job(runner(GREEDY["one process"]))) as session:
+        session.limit_memory(8 << 30)
+        fault = session.train(5, 20.0)
+    assert isinstance(fault, Fault)
+    assert "out of memory" in fault.reason
 
 
 def test_a_candidate_that_forks_without_end_is_stopped(sandbox: Sandbox, job: MakeJob) -> None:

@@ -98,6 +98,25 @@ def test_usage_is_read_from_version_2(tmp_path: Path) -> None:
     assert usage.peak_memory_bytes == 9000
 
 
+def test_a_limit_of_memory_is_set_in_either_version(tmp_path: Path) -> None:
+    """Whether it holds is read back; a group that is not the one named is left alone."""
+    recorded(tmp_path, {
+        "proc/7/cgroup": "9:memory:/docker/abc\n0::/docker/abc\n",
+        "sys/memory/docker/abc/memory.limit_in_bytes": "9",
+        "sys/memory/docker/abc/memory.memsw.limit_in_bytes": "9",
+        "sys/docker/abc/memory.max": "max",
+        "proc/8/cgroup": "0::/user.slice\n",
+    })  # fmt: skip
+    group = group_of(7, "abc", proc=tmp_path / "proc", root=tmp_path / "sys")
+    assert group is not None
+    assert group.limit_memory(4096)
+    assert {path.read_text() for path in (tmp_path / "sys").rglob("memory.*")} == {"4096"}
+    assert group_of(8, "abc", proc=tmp_path / "proc", root=tmp_path / "sys") is None
+    gone = group_of(7, proc=tmp_path / "proc", root=tmp_path / "nowhere")
+    assert gone is not None
+    assert not gone.limit_memory(4096)
+
+
 def test_a_vanished_group_has_no_usage(tmp_path: Path) -> None:
     """Neither a dead process nor a removed group is an error."""
     assert group_of(7, proc=tmp_path) is None

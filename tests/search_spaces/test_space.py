@@ -8,7 +8,7 @@ import pytest
 
 from evolve.contracts import Limits, SearchSpace
 from evolve.errors import UsageError
-from search_spaces.space import BUILT_IN, load, names
+from search_spaces.space import BUILT_IN, _said, load, names
 
 TOML = """
 name = "mine"
@@ -118,6 +118,23 @@ def test_the_digest_covers_every_file(folder: Path, path: str) -> None:
         ('name = "short"', 'name = "small"', "rungs are smoke, short, full, replicated"),
         ("examples = 100\n", 'examples = "many"\n', "rungs.1.examples"),
         ("examples = 100\n", "examples = 0\n", "above zero"),
+        (
+            "examples = 100\n",
+            "examples = 100\nmemory_bytes = 1048576\n",
+            "rung 'short': memory_bytes is 1048576, not in",
+        ),
+        (
+            "examples = 2000\n",
+            "examples = 2000\nmemory_bytes = 9999999999\n",
+            "rung 'final': memory_bytes is 9999999999",
+        ),
+        (
+            "examples = 1000\n",
+            "examples = 1000\nmemory_bytes = 1073741824\n",
+            "'short' has more memory_bytes or limit_s",
+        ),
+        ("limit_s = 5\n", "limit_s = 6\n", "rung 'smoke' has more memory_bytes or limit_s than 'short' after it"),
+        ("examples = 100\n", 'examples = 100\nmemory_bytes = "2 GiB"\n', "rungs.1.memory_bytes"),
         ("floor_seeds = 4\n", "", "floor_seeds: Field required"),
         ('"held_out_split"', '"hope"', "confirmation"),
         ("metrics = [", "metrics = ", "expected TOML"),
@@ -133,6 +150,18 @@ def test_a_malformed_space_is_one_clear_error(folder: Path, old: str, new: str, 
         load(folder)
     assert words in str(caught.value)
     assert str(folder) in str(caught.value)
+
+
+def test_a_rung_may_have_less_memory_than_the_space(folder: Path) -> None:
+    """Only a limit that stands in the file is part of the digest, so that older spaces keep theirs."""
+    before = load(folder)
+    assert [rung.memory_bytes for rung in before.rungs] == [None] * 4
+    assert "memory_bytes" not in _said(before.rungs[0])
+    smaller = TOML.replace("examples = 10\n", "examples = 10\nmemory_bytes = 1_073_741_824\n")
+    (folder / "space.toml").write_text(smaller)
+    after = load(folder)
+    assert (after.rungs[0].memory_bytes, after.rungs[1].memory_bytes) == (1 << 30, None)
+    assert after.digest != before.digest
 
 
 def test_unknown_keys_are_answered_with_the_known_ones(folder: Path) -> None:

@@ -53,6 +53,7 @@ HOST = (
         "names = [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if int(n) > 2]\n"
         "assert any(n.startswith('/') and not n.startswith(('/proc', '/dev', '/tmp', '/data')) for n in names)",
     ),
+    _host("memory-file", "make a file in memory, which the noexec scratch does not reach", "os.memfd_create('x')"),
     # --- environment and processes
     _host("environment", "find a key in the environment", "os.environ['EVOLVE_SECRET']"),
     _host(
