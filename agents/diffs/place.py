@@ -41,7 +41,9 @@ def place(text: str, change: Change) -> str | Refused:
 
 
 def places(text: str, change: Change) -> int:
-    """In how many places the change could be made under the strictest reading that fits any."""
+    """In how many places the change could be made under the strictest reading that fits any; blank lines fit none."""
+    if not any(line.strip() for line in change.search):
+        return 0
     lines = text.removesuffix("\n").split("\n")
     counts = (len(_places(lines, change.search, reading)) for reading in READINGS)
     return next((count for count in counts if count), 0)

@@ -128,6 +128,7 @@ def test_a_new_editable_file_may_be_made():
         ("--- model.py\n+++ model.py\n@@ -3,2 +3,2 @@\n-WIDTH = 64\n", DiffFault.MALFORMED, "cut off"),
         ("--- model.py\n+++ /dev/null\n@@ -1 +0 @@\n-WIDTH = 64\n", DiffFault.MALFORMED, "deletes"),
         ("@@ -1 +1 @@\nWIDTH = 64\n", DiffFault.MALFORMED, "none of space"),
+        ("@@ -0,0 +1 @@\n+x = 1\n", DiffFault.NOT_FOUND, "names no file"),
         (block("WIDTH = 64", "WIDTH = 1") + "@@ -1 +1 @@\n-a\n+b\n", DiffFault.MALFORMED, "both"),
         ("x" * (ANSWER_BYTES + 1), DiffFault.TOO_LARGE, "small"),
     ],
