@@ -44,10 +44,16 @@ class CallFile:
             self._take("began", key, body)
             self._write("began", key, body)
 
+    def withdraw(self, key: str) -> None:
+        """Takes `begin` back: the call was not made."""
+        self._take("withdrawn", key, {})
+        self._write("withdrawn", key, {})
+
     def keep(self, key: str, body: Body) -> None:
         """Keeps what came of the call; the first that is kept stays."""
         if key not in self._kept:
-            self._take("kept", key, body)
+            # As another process would read it: what is found does not depend on who wrote it.
+            self._take("kept", key, json.loads(json.dumps(body)))
             self._write("kept", key, body)
 
     def kept(self) -> Iterable[Body]:
@@ -70,7 +76,8 @@ class CallFile:
             self._begun[key] = body
             self._open[key] += 1
         else:
-            self._kept.setdefault(key, body)
+            if kind == "kept":
+                self._kept.setdefault(key, body)
             self._open[key] = max(0, self._open[key] - 1)
 
     def _read(self) -> int:

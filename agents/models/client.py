@@ -15,7 +15,7 @@ from typing import Any
 from agents.models.ledger import Budget, Ledger
 from agents.models.words import FREE, Answer, CallStore, Message, Price, Provider, Request
 from evolve.contracts import Clock
-from evolve.errors import ModelError, UsageError
+from evolve.errors import EvolveError, ModelError, UsageError
 
 RESTS_AFTER, RESTS_FOR = 3, 5
 """After so many failed calls in a row a model is left out of so many calls."""
@@ -42,6 +42,23 @@ class Reply:
     answer: Answer
     model: str
     key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What came of a call: an answer or the last failure, the tries that failed, and what all of it cost."""
+
+    answer: Answer | None = None
+    failure: str | None = None
+    usd: float = 0.0
+    tokens: int = 0
+    tries: tuple[Mapping[str, Any], ...] = ()
+
+    def failed(self, error: ModelError, most_usd: float, most_tokens: int) -> Call:
+        """The call after one more failed try, charged at the most it may have cost where it may have been charged."""
+        charged = (most_usd, most_tokens) if error.charged else (0.0, 0)
+        row = {"failure": error.message, "usd": charged[0], "tokens": charged[1]}
+        return replace(self, usd=self.usd + charged[0], tokens=self.tokens + charged[1], tries=(*self.tries, row))
 
 
 class Models:
@@ -98,42 +115,41 @@ class Models:
         """Makes the call and keeps what came of it."""
         if self._rests[request.model]:
             self._rests[request.model] -= 1
-            return self._kept(request, None, f"it rests after {RESTS_AFTER} failures in a row", 0.0, 0)
-        answer, failure, usd, tokens = self._tried(request)
-        self._failed[request.model] = 0 if failure is None else self._failed[request.model] + 1
+            return self._kept(request, Call(failure=f"it rests after {RESTS_AFTER} failures in a row"))
+        call = self._tried(request)
+        self._failed[request.model] = 0 if call.failure is None else self._failed[request.model] + 1
         if self._failed[request.model] >= RESTS_AFTER:
             self._failed[request.model], self._rests[request.model] = 0, RESTS_FOR
-        if failure is not None:
-            self._report(f"model {request.model}: {failure}")
-        return self._kept(request, answer, failure, usd, tokens)
+        if call.failure is not None:
+            self._report(f"model {request.model}: {call.failure}")
+        return self._kept(request, call)
 
-    def _tried(self, request: Request) -> tuple[Answer | None, str | None, float, int]:
+    def _tried(self, request: Request) -> Call:
         """The answer or the reason for none, and what all tries cost."""
         price = self._price(request.model)
-        most_usd = price.of(request.prompt_tokens, request.answer_tokens)
         most_tokens = request.prompt_tokens + request.answer_tokens
+        most_usd = price.of(request.prompt_tokens, request.answer_tokens)
         rng = random.Random(request.key)
-        usd, tokens = 0.0, 0
+        call = Call()
         for tried in range(1, self._retries.tries + 1):
-            spent = replace(
-                self.ledger.spent, usd=self.ledger.spent.usd + usd, tokens=self.ledger.spent.tokens + tokens
-            )
-            self._budget.require(spent, request, price)
+            self._budget.require(self.ledger.with_call(call.usd, call.tokens), request, price)
             self._store.begin(request.key, {"at_most_usd": most_usd, "at_most_tokens": most_tokens})
             start = self._clock.now()
             try:
                 answer = self._provider.ask(request)
             except ModelError as error:
-                if error.charged:
-                    usd, tokens = usd + most_usd, tokens + most_tokens
+                call = call.failed(error, most_usd, most_tokens)
                 if not error.transient or tried == self._retries.tries:
-                    return None, error.message, usd, tokens
+                    return replace(call, failure=error.message)
                 self._sleep(self._retries.wait_s(tried, error.wait_s, rng))
                 continue
+            except EvolveError:
+                self._store.withdraw(request.key)
+                raise
+            usd = call.usd + price.of(answer.prompt_tokens, answer.answer_tokens)
             if self._pays:
-                usd += price.of(answer.prompt_tokens, answer.answer_tokens)
                 answer = replace(answer, cost_usd=usd, latency_s=self._clock.now() - start)
-            return answer, None, usd, tokens + answer.tokens
+            return replace(call, answer=answer, usd=usd, tokens=call.tokens + answer.tokens)
         raise AssertionError("the loop above returns")
 
     def _price(self, model: str) -> Price:
@@ -145,17 +161,9 @@ class Models:
             )
         return price
 
-    def _kept(
-        self, request: Request, answer: Answer | None, failure: str | None, usd: float, tokens: int
-    ) -> Mapping[str, Any]:
-        charged = (usd, tokens) if self._pays else (0.0, 0)
-        body = {
-            "request": asdict(request),
-            "answer": None if answer is None else asdict(answer),
-            "failure": failure,
-            "charged_usd": charged[0],
-            "charged_tokens": charged[1],
-        }
+    def _kept(self, request: Request, call: Call) -> Mapping[str, Any]:
+        usd, tokens = (call.usd, call.tokens) if self._pays else (0.0, 0)
+        body = {"request": asdict(request), **asdict(call), "charged_usd": usd, "charged_tokens": tokens}
         self._store.keep(request.key, body)
-        self.ledger.add(*charged)
+        self.ledger.add(usd, tokens)
         return body

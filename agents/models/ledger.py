@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.models.words import CallStore, Price, Request
 from evolve.errors import BudgetExhausted
@@ -53,9 +53,11 @@ class Ledger:
             lost_calls=len(lost),
         )
 
+    def with_call(self, usd: float, tokens: int) -> Spent:
+        """The sums with one more call, which is not kept yet."""
+        before = self.spent
+        return replace(before, usd=before.usd + usd, tokens=before.tokens + tokens, calls=before.calls + 1)
+
     def add(self, usd: float, tokens: int) -> None:
         """Takes one more call into the sums."""
-        before = self.spent
-        self.spent = Spent(
-            usd=before.usd + usd, tokens=before.tokens + tokens, calls=before.calls + 1, lost_calls=before.lost_calls
-        )
+        self.spent = self.with_call(usd, tokens)

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from agents.models.secrets import Secrets
-from agents.models.words import FREE, Answer, Message, Price, Request, tokens_in
+from agents.models.words import FREE, Answer, Price, Request, tokens_in
 from evolve.errors import ModelError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
@@ -64,6 +64,7 @@ class LiteLLM:
         is_local = self.is_local(request.model)
         if not is_local and os.environ.get(SWITCH) == "forbidden":
             raise ModelError(f"{SWITCH}=forbidden: no call may leave this machine")
+        _litellm()  # its import takes seconds and is not the provider's
         response = self._in_time(lambda: self._completion(request, is_local=is_local))
         return self._answer(request, response)
 
@@ -113,7 +114,6 @@ class LiteLLM:
             return error
         causes = _causes(error)
         names = {type(cause).__name__ for cause in causes}
-        response = next((r for cause in causes if (r := getattr(cause, "response", None)) is not None), None)
         status = getattr(error, "status_code", None)
         was_answered = "APIStatusError" in {base.__name__ for cause in causes for base in type(cause).__mro__}
         refused = bool(names & {"ConnectError", "ConnectTimeout", "ConnectionRefusedError"})
@@ -124,7 +124,7 @@ class LiteLLM:
             f"{type(error).__name__}: {told}",
             transient=transient,
             charged=not refused and not said_status,
-            wait_s=_wait_s(response),
+            wait_s=max(_wait_s(getattr(cause, "response", None)) for cause in causes),
         )
 
     def _answer(self, request: Request, response: Any) -> Answer:
@@ -134,19 +134,16 @@ class LiteLLM:
             version, reason = str(response.model or request.model), choice.finish_reason
         except (AttributeError, IndexError, TypeError) as error:
             raise ModelError(f"the answer has no message ({error})", transient=True, charged=True) from error
-        flags: list[str] = [] if text else ["no text"]
-        if len(text) > LONGEST_ANSWER:
-            text, flags = text[:LONGEST_ANSWER], ["huge"]
-        prompt, answer, is_told = _usage(request.messages, text, getattr(response, "usage", None), request)
-        if not is_told:
-            flags.append("token use estimated")
+        prompt, answer, is_told = _usage(request, text, getattr(response, "usage", None))
+        is_huge = len(text) > LONGEST_ANSWER
+        odd = {"no text": not text, "huge": is_huge, "token use estimated": not is_told}
         return Answer(
-            text=self.secrets.clean(text),
+            text=self.secrets.clean(text[:LONGEST_ANSWER]),
             version=self.secrets.clean(version),
             prompt_tokens=prompt,
             answer_tokens=answer,
-            is_cut=reason == "length" or "huge" in flags,
-            flags=tuple(flags),
+            is_cut=reason == "length" or is_huge,
+            flags=tuple(flag for flag, holds in odd.items() if holds),
         )
 
 
@@ -177,10 +174,10 @@ def _wait_s(response: Any) -> float:
         return 0.0
 
 
-def _usage(messages: tuple[Message, ...], text: str, usage: Any, request: Request) -> tuple[int, int, bool]:
+def _usage(request: Request, text: str, usage: Any) -> tuple[int, int, bool]:
     """Prompt tokens, answer tokens, and whether the provider's own figures could be true."""
     told_prompt, told_answer = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
-    prompt_bytes = sum(len(m.text.encode("utf-8", "surrogatepass")) for m in messages)
+    prompt_bytes = sum(len(m.text.encode("utf-8", "surrogatepass")) for m in request.messages)
     answer_bytes = len(text.encode("utf-8", "surrogatepass"))
     details = getattr(usage, "completion_tokens_details", None)
     thought = getattr(details, "reasoning_tokens", None) or 0
@@ -189,7 +186,6 @@ def _usage(messages: tuple[Message, ...], text: str, usage: Any, request: Reques
         and isinstance(told_answer, int)
         and _plausible(told_prompt, prompt_bytes)
         and _plausible(told_answer - thought, answer_bytes)
-        and told_answer <= max(request.answer_tokens, thought) + 16
     ):
         return told_prompt, told_answer, True
     return request.prompt_tokens, tokens_in(text), False

@@ -115,6 +115,10 @@ class CallStore(Protocol):
         """Says that the call is about to be made and what it may cost, should nothing be heard of it again."""
         ...
 
+    def withdraw(self, key: str) -> None:
+        """Takes `begin` back: the call was not made."""
+        ...
+
     def keep(self, key: str, body: Mapping[str, Any]) -> None:
         """Keeps what came of the call."""
         ...
