@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from agents.models.words import tokens_in
 from evolve.contracts import Attempt, History, Scored, Tree
@@ -105,13 +106,16 @@ def outcome_text(attempt: Attempt) -> str:
 
 def compact_diff(before: Tree, files: Tree) -> str:
     """The first changed lines of each file, without context."""
-    shown: list[str] = []
-    for path in sorted(files):
-        changed = list(_changed(before.get(path, "").split("\n"), files[path].split("\n")))
-        lines = [one_line(line, LINE_LENGTH, keep_indent=True) for line in changed[:DIFF_LINES]]
-        more = [f"  ... {len(changed) - DIFF_LINES} more lines"] if len(changed) > DIFF_LINES else []
-        shown += [f"  {path}:", *(f"  {line}" for line in lines), *more]
-    return "\n".join(shown)
+    return "\n".join(_file_diff(path, before.get(path, ""), files[path]) for path in sorted(files))
+
+
+@lru_cache(maxsize=8192)
+def _file_diff(path: str, old: str, new: str) -> str:
+    """One file's part; most rows of a prompt stood in the prompt before it."""
+    changed = list(_changed(old.split("\n"), new.split("\n")))
+    lines = [one_line(line, LINE_LENGTH, keep_indent=True) for line in changed[:DIFF_LINES]]
+    more = [f"  ... {len(changed) - DIFF_LINES} more lines"] if len(changed) > DIFF_LINES else []
+    return "\n".join([f"  {path}:", *(f"  {line}" for line in lines), *more])
 
 
 def _changed(old: Sequence[str], new: Sequence[str]) -> Iterable[str]:
