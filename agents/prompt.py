@@ -6,6 +6,7 @@ no order. Knows no model and no network.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from agents.models.words import Message, tokens_in
 from agents.persona_files import Role
 from evolve.contracts import History, Move, SearchSpace, Tool
 
+MARK = re.compile(r"<\s*/?\s*data", re.IGNORECASE)
 LEAST_JOURNAL = 400
 """Tokens that the journal gets even where the rest has used up the budget."""
 MOVES = {
@@ -75,7 +77,7 @@ def build(situation: Situation, tokens: int) -> tuple[Message, ...]:
 
 def data(text: str) -> str:
     """`text` between data marks that nothing in it can close."""
-    return f"<data>\n{text.replace('<data', '< data').replace('</data', '< /data')}\n</data>"
+    return f"<data>\n{MARK.sub('(data', text)}\n</data>"
 
 
 def _before(s: Situation) -> str:
