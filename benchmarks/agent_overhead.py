@@ -129,14 +129,14 @@ def prompts(history: History, times: int) -> tuple[list[float], int, int]:
     space, settings = load("video_ranking"), AgentSettings()
     took: list[float] = []
     messages = ()
+    experience = read(space, history)
     for number in range(times):
-        start = time.process_time()
-        experience = read(history, [rung.name for rung in space.rungs])
         situation = prompt.Situation(
             space=space, history=history, role=list(read_roles().values())[number % 3], move=Move.EXPLOIT,
             moves=experience.moves, parent=experience.parents[-1 - number], guards=read_guards(history.attempts),
             tools=(ReadJournal(),), steering=(), changed_lines=settings.changed_lines,
         )  # fmt: skip
+        start = time.process_time()
         messages = prompt.build(situation, settings.prompt_tokens)
         took.append(time.process_time() - start)
     encoding = tiktoken.get_encoding("cl100k_base")
