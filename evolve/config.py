@@ -49,6 +49,30 @@ class StartConfig:
         return replace(self, workers=workers)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """Which language models propose, where they are, and what they may cost."""
+
+    model: str = ""
+    """`PROVIDER/NAME`, several as `a=0.7,b=0.3`; `scripted/FILE`; `replay/RUN`; empty takes the catalogue."""
+    api_base: str = ""
+    """An OpenAI-compatible endpoint."""
+    price: str = ""
+    """`PROMPT,ANSWER` in US dollars a million tokens, where the price list has none."""
+    budget_usd: float | None = None
+    budget_tokens: int | None = None
+    prompt_tokens: int = 24_000
+    """The longest prompt, by our estimate."""
+    answer_tokens: int = 4_096
+
+    def checked(self) -> ModelConfig:
+        """Itself. Raises UsageError."""
+        for flag, value in (("--budget-usd", self.budget_usd), ("--budget-tokens", self.budget_tokens)):
+            if value is not None and value <= 0:
+                raise UsageError(f"{flag} is {value}; it must be above 0")
+        return self
+
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 

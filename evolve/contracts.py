@@ -479,6 +479,19 @@ class Sandbox(Protocol):
     def close(self) -> None: ...
 
 
+class Tool(Protocol):
+    """Something a model may ask for while it thinks. It answers in text and changes nothing."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def usage(self) -> str:
+        """Its arguments and what comes back, in a line for the prompt."""
+        ...
+
+    def use(self, history: History, arguments: Mapping[str, str]) -> str: ...
+
+
 # --- the two loops ---------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@
     ├── RunError           a run folder that can't be opened or continued
     │   └── JournalError   a journal whose hash chain is broken
     ├── SandboxError       the sandbox itself failed (engine gone, disk full): retried, never blamed
+    ├── ModelError         a language model's provider gave no usable answer
     └── BudgetExhausted    a limit that the user set was reached
 
 The command line turns an `EvolveError` into one message and exit code 2.
@@ -58,6 +59,20 @@ class JournalError(RunError):
 
 class SandboxError(EvolveError):
     """The sandbox itself failed: the candidate is not to blame and is tried again."""
+
+
+class ModelError(EvolveError):
+    """A provider gave no usable answer.
+
+    `transient`: another try may help; `charged`: the provider may have charged for it; `wait_s`: how long it asked
+    us to wait, 0 where it said nothing.
+    """
+
+    def __init__(
+        self, message: str, *, transient: bool = False, charged: bool = False, wait_s: float = 0.0, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.transient, self.charged, self.wait_s = transient, charged, wait_s
 
 
 class BudgetExhausted(EvolveError):

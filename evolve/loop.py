@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from evolve import records
 from evolve.archive import Archive, Pending
 from evolve.contracts import Candidate, Clock, Evaluator, Outcome, Proposal, Proposer, Rejected, Scored, Tree
-from evolve.errors import SandboxError
+from evolve.errors import BudgetExhausted, SandboxError
 from evolve.journal import Journal, Record
 from evolve.lineage import Lineage
 
@@ -120,7 +120,11 @@ class Loop:
     def _propose(self, pool: ThreadPoolExecutor) -> None:
         """Asks for one proposal and commits it, or records why it was refused."""
         history = self.archive.history()
-        proposal = self._proposer.propose(history, self.settings.seed + 1_000_003 * len(self.archive.refusals))
+        try:
+            proposal = self._proposer.propose(history, self.settings.seed + 1_000_003 * len(self.archive.refusals))
+        except BudgetExhausted as limit:
+            self._exhausted = limit.message
+            return
         if proposal is None:
             self._exhausted = "nothing is left to try: the proposer has no new proposal"
             return

@@ -41,6 +41,21 @@ class RunFolder:
         return self.path / "measurements"
 
     @property
+    def calls(self) -> Path:
+        """Every call to a language model, with its answer and what it cost."""
+        return self.path / "calls.jsonl"
+
+    @property
+    def model(self) -> Path:
+        """How the run's language models are asked."""
+        return self.path / "model.json"
+
+    @property
+    def steering(self) -> Path:
+        """What a person asked of the agent."""
+        return self.path / "steering.jsonl"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.path / "report.html"

@@ -114,9 +114,11 @@ def open_run(
     observer: Callable[[Record], None] = lambda record: None,
     report: Report = lambda number, line: None,
     proposer: Callable[[SearchSpace], Proposer] | None = None,
+    model_answers: bool = False,
 ) -> Generator[Run]:
     """Opens a new or an old run for writing and closes its sandbox at the end. `proposer` makes another one than
-    the catalogue's; a run is resumed with the kind of proposer that it began with."""
+    the catalogue's; a run is resumed with the kind of proposer that it began with. `model_answers` says that a
+    language model writes the candidates, so that a sandbox without walls is refused."""
     from evaluations.judge import Judge
     from evaluations.sessions import Sessions
     from evaluations.store import Store
@@ -135,8 +137,7 @@ def open_run(
         task = load_task(config.space, config.dataset, config.world, cache)
         if journal.records:
             require_same(journal.records[0], space, task)
-        image, runtime, gpus = config.image, config.runtime, config.gpus
-        box = choose(config.sandbox, workers=config.workers, image=image, runtime=runtime, gpus=gpus)
+        box = _sandbox(config, model_answers=model_answers)
         # Forked workers are for the search: what decides a promotion comes from the strongest wall of the machine.
         deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
         try:
@@ -147,9 +148,7 @@ def open_run(
             sessions = Sessions(space, task, box, config.workers, deciding=deciding, canaries=canaries)
             judge = Judge(space, task, sessions, Store(folder.measurements), config.seed, report)
             loop = Loop(
-                settings=Settings(
-                    seed=config.seed, workers=config.workers, budget=config.budget, budget_s=config.budget_s
-                ),
+                settings=_settings(config),
                 started=started_body(config, space, task, box.name, proposes.name),
                 seed_tree=space.seed,
                 gate=space.check,
@@ -165,6 +164,17 @@ def open_run(
             box.close()
             deciding.close()
             journal.close()
+
+
+def _sandbox(config: StartConfig, *, model_answers: bool) -> Sandbox:
+    from sandbox.choose import choose
+
+    image, runtime, gpus = config.image, config.runtime, config.gpus
+    return choose(config.sandbox, config.workers, image=image, runtime=runtime, gpus=gpus, model_answers=model_answers)
+
+
+def _settings(config: StartConfig) -> Settings:
+    return Settings(seed=config.seed, workers=config.workers, budget=config.budget, budget_s=config.budget_s)
 
 
 def resumed(config: StartConfig, first: Record) -> StartConfig:

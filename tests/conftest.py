@@ -1,4 +1,4 @@
-"""Shared by every test: nothing reads the user's cache, keys or git settings."""
+"""Shared by every test: nothing reads the user's cache, keys or git settings, and no real model is called."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ settings.load_profile("ours")
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("live") is None:
+        monkeypatch.setenv("EVOLVE_REAL_MODELS", "forbidden")
+    elif "EVOLVE_LIVE_MODEL" not in os.environ:
+        pytest.skip("no EVOLVE_LIVE_MODEL=PROVIDER/NAME is given")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")

@@ -16,11 +16,12 @@ import typer
 
 from evolve.cli.printing import NORMAL_95, console, counted, interval, numbers, print_table, safe
 from evolve.cli.words import command
-from evolve.config import DEFAULT_SPACE, StartConfig, cache_folder, seconds
+from evolve.config import DEFAULT_SPACE, ModelConfig, StartConfig, cache_folder, seconds
 from evolve.errors import EvolveError
 from evolve.run_folder import RunFolder, create, find
 
 if TYPE_CHECKING:
+    from evolve.agent_wiring import Agent
     from evolve.archive import Archive
     from evolve.cli.live import Live
     from evolve.wiring import Run
@@ -52,6 +53,13 @@ def start(
     resume: Annotated[str, typer.Option(help="Continue the run of this name (`latest`: the newest).")] = "",
     data: Annotated[str, typer.Option(help="A data set of `evolve data list`, for a space that takes one.")] = "",
     world: Annotated[str, typer.Option(help="Family of the generated world (video_ranking).")] = "aligned",
+    model: Annotated[
+        str, typer.Option(help="PROVIDER/NAME (a=0.7,b=0.3), scripted/FILE, replay/RUN; empty: the catalogue.")
+    ] = "",
+    api_base: Annotated[str, typer.Option(help="An OpenAI-compatible endpoint; on this machine it is free.")] = "",
+    price: Annotated[str, typer.Option(help="PROMPT,ANSWER in USD a million tokens, where it is not known.")] = "",
+    budget_usd: Annotated[float | None, typer.Option(help="Stop before models cost more than this.")] = None,
+    budget_tokens: Annotated[int | None, typer.Option(help="Stop before models take more tokens than this.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line for each event in place of the live table.")] = False,
 ) -> None:
     """Starts a run, or continues one with --resume, and shows it while it goes on.
@@ -73,7 +81,10 @@ def start(
         dataset=data,
         world=world,
     ).checked()
-    code = _drive(config, old, quiet=quiet) if old else _drive_new(config, quiet=quiet)
+    asked = ModelConfig(
+        model=model, api_base=api_base, price=price, budget_usd=budget_usd, budget_tokens=budget_tokens
+    ).checked()
+    code = _drive(config, asked, old, quiet=quiet) if old else _drive_new(config, asked, quiet=quiet)
     if code:
         raise typer.Exit(code)
 
@@ -90,7 +101,7 @@ def _budget(asked: int | None, old: RunFolder | None) -> int:
     return DEFAULT_BUDGET
 
 
-def _drive_new(config: StartConfig, *, quiet: bool) -> int:
+def _drive_new(config: StartConfig, asked: ModelConfig, *, quiet: bool) -> int:
     """A new run; its folder goes again where not even the first record was written."""
     from evolve.lineage import require_git
     from search_spaces.space import load
@@ -99,41 +110,59 @@ def _drive_new(config: StartConfig, *, quiet: bool) -> int:
     require_git()
     folder = create(config.runs, f"{config.space}-{config.seed}")
     try:
-        return _drive(config, folder, quiet=quiet)
+        return _drive(config, asked, folder, quiet=quiet)
     except (EvolveError, KeyboardInterrupt):
         if not folder.journal.exists() or not folder.journal.stat().st_size:
             shutil.rmtree(folder.path)
         raise
 
 
-def _drive(config: StartConfig, folder: RunFolder, *, quiet: bool) -> int:
+def _drive(config: StartConfig, asked: ModelConfig, folder: RunFolder, *, quiet: bool) -> int:
+    from evolve import agent_wiring
     from evolve.cli.live import Live
     from evolve.wiring import open_run
 
     screen = console()
     live = Live(screen, plain=quiet or not screen.is_terminal)
-    with open_run(config, folder, cache_folder(), observer=live.on_record, report=live.on_report) as run:
-        _first_lines(run, folder)
+    models = agent_wiring.resumed(asked, folder)
+    with (
+        agent_wiring.open_agent(models, folder, config.runs, lambda line: live.say(safe(line))) as agent,
+        open_run(
+            config,
+            folder,
+            cache_folder(),
+            observer=live.on_record,
+            report=live.on_report,
+            proposer=agent.make if agent else None,
+            model_answers=agent is not None,
+        ) as run,
+    ):
+        if agent:
+            agent_wiring.save(models, folder)
+        _first_lines(run, folder, agent)
         archive = run.loop.archive
         live.follow(archive, run.loop.settings)
         with _interruptible(run, live), live:
             reason = run.loop.run()
         _summary(archive, reason)
+        if agent:
+            console().print(agent_wiring.spent_line(agent))
         _next_steps(archive, folder, config.runs)
     if not archive.ended:
         return INTERRUPTED
-    spent = archive.counted >= config.budget or config.budget_s is not None
+    limits = (config.budget_s, models.budget_usd, models.budget_tokens)
+    spent = archive.counted >= config.budget or any(limit is not None for limit in limits)
     return 0 if spent else SHORT_OF_THE_BUDGET
 
 
-def _first_lines(run: Run, folder: RunFolder) -> None:
+def _first_lines(run: Run, folder: RunFolder, agent: Agent | None) -> None:
     box, settings = run.sandbox, run.loop.settings
     lacks = f"; not stopped: a candidate {box.does_not_stop.removeprefix('it ')}" if box.does_not_stop else ""
     lacks += ahead_in_words(box.name, settings.workers)
     done = len(run.loop.archive.attempts)
     console().print(
         f"sandbox  [bold]{safe(box.name)}[/]{safe(lacks)}\n"
-        f"proposer [bold]catalog[/]: no model is configured, techniques come from the built-in catalogue\n"
+        f"proposer {_proposer_line(agent)}\n"
         f"space    [bold]{safe(run.space.name)}[/]: {safe(run.space.summary)}\n"
         f"budget   {settings.budget} proposals, seed {settings.seed}, workers {settings.workers}\n"
         f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n",
@@ -148,6 +177,12 @@ def ahead_in_words(sandbox: str, workers: int) -> str:
 
     count = 0 if sandbox == "fork" else started_ahead(workers)
     return f"; at most {count} started ahead, {count * IDLE_WORKER_BYTES / 2**30:.1f} GiB in all" if count else ""
+
+
+def _proposer_line(agent: Agent | None) -> str:
+    if agent is None:
+        return "[bold]catalog[/]: no model is configured, techniques come from the built-in catalogue"
+    return f"[bold]{safe(agent.name)}[/]: {safe(agent.costs)}"
 
 
 @contextmanager

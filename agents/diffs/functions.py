@@ -1,0 +1,106 @@
+"""Whole functions, classes or constants in a fenced block: each takes the place of its namesake. The last resort,
+for models that write no diff. Built on `agents.edits`, so all other text stays as it is."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Sequence
+
+from agents import edits
+from agents.diffs.blocks import FENCE, PATH, named_above
+from agents.diffs.change import DiffFault, Refused
+from agents.slots import slot_names
+from evolve.contracts import Edit, Persona, Technique, Tree
+
+
+def has_code(lines: Sequence[str]) -> bool:
+    """Whether there is a fenced block."""
+    return sum(FENCE.fullmatch(line) is not None for line in lines) >= 2
+
+
+def replace_functions(lines: Sequence[str], tree: Tree, editable: Collection[str]) -> Tree | Refused:
+    """The tree with every fenced block's statements in place of their namesakes."""
+    changed = dict(tree)
+    fences = [number for number, line in enumerate(lines) if FENCE.fullmatch(line)]
+    if len(fences) % 2:
+        return _no("a fence is not closed: the answer seems cut off", DiffFault.MALFORMED)
+    for start, end in zip(fences[::2], fences[1::2], strict=True):
+        code = list(lines[start + 1 : end])
+        commented = _first_comment(code)
+        path = named_above(lines[: start + 1], {*tree, *editable}) or commented
+        code = code[1:] if commented else code
+        text = _replaced(changed, "\n".join(code) + "\n", path, editable)
+        if isinstance(text, Refused):
+            return text
+        changed.update(text)
+    return changed
+
+
+def _first_comment(code: Sequence[str]) -> str | None:
+    first = code[0].strip() if code else ""
+    name = first.lstrip("# ").strip()
+    return name if first.startswith("#") and PATH.fullmatch(name) else None
+
+
+def _replaced(tree: Tree, code: str, path: str | None, editable: Collection[str]) -> Tree | Refused:
+    try:
+        body = ast.parse(code).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return _no(f"a fenced block is neither a diff nor whole Python statements ({error})", DiffFault.NO_DIFF)
+    if any(not isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef) for node in body):
+        return _no("a fenced block holds more than imports, functions and classes", DiffFault.NO_DIFF)
+    defined = {node.name: node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    if path is not None and path not in editable:
+        return _no(f"{path} may not be changed; editable: {', '.join(editable)}", DiffFault.NOT_EDITABLE)
+    files = [name for name in ([path] if path else editable) if name in tree and name.endswith(".py")]
+    homes = [name for name in files if slot_names(tree[name]) & set(defined)]
+    if len(homes) != 1:
+        where = f"{len(homes)} files have" if homes else "no editable file has"
+        fault = DiffFault.AMBIGUOUS if homes else DiffFault.NOT_FOUND
+        return _no(f"{where} one of the names {', '.join(sorted(defined)) or '(none)'}", fault)
+    return _in_place(tree, homes[0], code, defined)
+
+
+def _in_place(tree: Tree, path: str, code: str, defined: dict[str, ast.FunctionDef | ast.ClassDef]) -> Tree | Refused:
+    names = slot_names(tree[path])
+    lost = {
+        f"{name}.{member.split('.')[1]}"
+        for name, node in defined.items()
+        for member in names
+        if isinstance(node, ast.ClassDef)
+        and member.startswith(f"{name}.")
+        and member.split(".")[1] not in _members(node)
+    }
+    if lost:
+        return _no(f"{', '.join(sorted(lost))} would be lost: a class is replaced whole", DiffFault.MALFORMED)
+    anchor = next(name for name in defined if name in names)
+    edit = Edit(path=path, action="replace", anchor=anchor, code=code)
+    edited = edits.apply(tree, _card(edit))
+    if edited is None:
+        return _no(f"its statements can't take the place of `{anchor}` in {path}", DiffFault.NOT_FOUND)
+    return {path: edited[path]}
+
+
+def _members(node: ast.ClassDef) -> set[str]:
+    """What a class binds: its methods and its constants."""
+    found: set[str] = set()
+    for child in node.body:
+        match child:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                found.add(name)
+            case ast.Assign(targets=targets):
+                found |= {target.id for target in targets if isinstance(target, ast.Name)}
+            case _:
+                pass
+    return found
+
+
+def _card(edit: Edit) -> Technique:
+    return Technique(
+        name="answer", title="", persona=Persona.OPTIMIZER, paper="", hypothesis="", mechanism="", observable=None,
+        edits=(edit,),
+    )  # fmt: skip
+
+
+def _no(found: str, fault: DiffFault) -> Refused:
+    return Refused(fault=fault, message=f"no diff was applied: {found}. Write SEARCH/REPLACE blocks instead.")

@@ -1,0 +1,234 @@
+"""Where the agent with a language model meets the rest: its models, its store of calls, its tools, its budgets.
+
+Turns the words after `--model` into a proposer for `evolve.wiring.open_run`. Makes no decision of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evolve.calls import CallFile
+from evolve.config import ModelConfig
+from evolve.errors import RunError, UsageError
+from evolve.run_folder import RunFolder, find
+from evolve.steering import reader
+from evolve.wiring import WallClock, read_archive
+
+if TYPE_CHECKING:
+    from agents.models.client import Models
+    from agents.models.words import Price, Provider
+    from evolve.contracts import Proposer, SearchSpace
+
+CATALOG = "catalog"
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A proposer in the making: what it will be called, and what makes it once the space is known."""
+
+    name: str
+    costs: str
+    """What its answers cost, in words."""
+    make: Callable[[SearchSpace], Proposer]
+    models: Models
+
+
+@contextmanager
+def open_agent(config: ModelConfig, folder: RunFolder, runs: Path, report: Report) -> Generator[Agent | None]:
+    """The agent of a run, or None where the catalogue proposes; closes the store of calls at the end.
+
+    Raises UsageError where the words after `--model` can't be used, or a price is not known.
+    """
+    if config.model in {"", CATALOG}:
+        yield None
+        return
+    load_keys()
+    store = CallFile(folder.calls)
+    try:
+        yield _agent(config, folder, runs, store, report)
+    finally:
+        store.close()
+
+
+def load_keys(path: Path = Path(".env")) -> None:
+    """Takes keys from a `.env` file of the working folder; what the environment has already stays."""
+    if path.is_file():
+        from dotenv import load_dotenv
+
+        load_dotenv(path)
+
+
+def _agent(config: ModelConfig, folder: RunFolder, runs: Path, store: CallFile, report: Report) -> Agent:
+    from agents.models.client import Models
+    from agents.models.ledger import Budget
+
+    asked, source, steering = config.model, None, reader(folder.steering)
+    if asked.startswith("replay/"):
+        old = find(runs, asked.removeprefix("replay/"))
+        source, steering = CallFile(old.calls, read_only=True), reader(old.steering, recorded=True)
+        config = replace(saved(old), model=config.model)
+    while asked.startswith("replay/"):
+        asked = saved(find(runs, asked.removeprefix("replay/"))).model
+    weights = model_weights(asked)
+    provider = _provider(weights, config, store, source)
+    prices = {model: known_price(provider, model) for model in weights}
+    models = Models(
+        provider=provider,
+        store=store,
+        budget=Budget(usd=config.budget_usd, tokens=config.budget_tokens),
+        clock=WallClock(),
+        sleep=time.sleep,
+        pays=source is None,
+        report=report,
+    )
+
+    def make(space: SearchSpace) -> Proposer:
+        from agents.catalog import CatalogProposer
+        from agents.offline import AgentSettings, OfflineAgent
+        from agents.persona_files import read_roles
+        from agents.tools import Lint, ReadJournal, Retrieve
+
+        settings = AgentSettings(prompt_tokens=config.prompt_tokens, answer_tokens=config.answer_tokens)
+        tools = (ReadJournal(), Retrieve(space=space), Lint(space=space, changed_lines=settings.changed_lines))
+        return OfflineAgent(
+            name=config.model,
+            space=space,
+            models=models,
+            weights=weights,
+            roles=read_roles(),
+            tools=tools,
+            steering=steering,
+            fallback=CatalogProposer(space=space),
+            settings=settings,
+            report=report,
+        )
+
+    return Agent(name=config.model, costs=_costs(prices, source), make=make, models=models)
+
+
+def model_weights(text: str) -> dict[str, float]:
+    """`a=0.7,b=0.3` or `a,b` -> model and weight. Raises UsageError."""
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        model, _, weight = part.strip().partition("=")
+        try:
+            weights[model] = float(weight or 1)
+        except ValueError:
+            weights[model] = -1.0
+        if "/" not in model or not weights[model] > 0:
+            raise UsageError(
+                f"`{part}` is no model",
+                hint="Write PROVIDER/NAME, scripted/FILE, replay/RUN or catalog; several as a=0.7,b=0.3.",
+            )
+    return weights
+
+
+def price(text: str) -> Price:
+    """`1.25,10` in US dollars a million tokens of prompt and answer. Raises UsageError."""
+    from agents.models.words import Price
+
+    try:
+        prompt, answer = (float(part) for part in text.split(","))
+    except ValueError:
+        prompt = answer = -1.0
+    if not (prompt >= 0 and answer >= 0):
+        raise UsageError(f"`{text}` is no price", hint="Write PROMPT,ANSWER in USD a million tokens: --price 1.25,10")
+    return Price(prompt=prompt, answer=answer)
+
+
+def _provider(weights: dict[str, float], config: ModelConfig, store: CallFile, source: CallFile | None) -> Provider:
+    from agents.models.litellm_provider import LiteLLM
+    from agents.models.offline import ReplayedModel, ScriptedModel, read_script
+    from agents.models.secrets import Secrets
+
+    if source is not None:
+        return ReplayedModel(source)
+    scripts = [model for model in weights if model.startswith("scripted/")]
+    if scripts:
+        if len(weights) > 1:
+            raise UsageError("a script is the only model of its run", hint=f"--model {scripts[0]}")
+        path = Path(scripts[0].removeprefix("scripted/"))
+        if not path.is_file():
+            raise UsageError(f"there is no script {path}", hint="Write scripted/FILE, with a path that exists.")
+        return ScriptedModel(read_script(path.read_text(), is_json_lines=path.suffix == ".jsonl"), store)
+    given = price(config.price) if config.price else None
+    return LiteLLM(secrets=Secrets(os.environ), api_base=config.api_base, given_price=given)
+
+
+def known_price(provider: Provider, model: str) -> Price:
+    """The price of a model. Raises UsageError where it is not known."""
+    found = provider.price(model)
+    if found is None:
+        raise UsageError(
+            f"the price of {model} is not known, and an unknown price is not zero",
+            hint="Give it in USD a million tokens: --price PROMPT,ANSWER (for example --price 1.25,10).",
+        )
+    return found
+
+
+def price_words(found: Price) -> str:
+    """A price in words."""
+    free = not found.prompt and not found.answer
+    return "costs nothing" if free else f"{found.prompt:g} USD a million prompt tokens, {found.answer:g} of answers"
+
+
+def _costs(prices: Mapping[str, Price], source: CallFile | None) -> str:
+    if source is not None:
+        return "recorded answers, paid for before"
+    if len(prices) == 1:
+        return price_words(next(iter(prices.values())))
+    return "; ".join(f"{model} {price_words(found)}" for model, found in prices.items())
+
+
+def spent_line(agent: Agent) -> str:
+    """What the models of a run have cost so far."""
+    spent = agent.models.ledger.spent
+    lost = f", {spent.lost_calls} of them never answered and charged by estimate" if spent.lost_calls else ""
+    return f"models:    {spent.calls} calls, {spent.tokens} tokens, {spent.usd:.4f} USD{lost}"
+
+
+def save(config: ModelConfig, folder: RunFolder) -> None:
+    """Keeps beside the journal how the run's models are asked, so that --resume and replay need no flags."""
+    folder.model.write_text(json.dumps(asdict(config), indent=1) + "\n")
+
+
+def saved(folder: RunFolder) -> ModelConfig:
+    """How a run's models are asked; the catalogue where the run has none."""
+    return ModelConfig(**json.loads(folder.model.read_text())) if folder.model.is_file() else ModelConfig()
+
+
+def resumed(asked: ModelConfig, folder: RunFolder) -> ModelConfig:
+    """The settings of the run that is resumed, under those that were given anew."""
+    given = {name: value for name, value in asdict(asked).items() if value != getattr(ModelConfig(), name)}
+    return replace(saved(folder), **given)
+
+
+def rates_of(folder: RunFolder) -> dict[str, object]:
+    """The three rates of a run's model answers, and what they cost. Raises RunError where the run asked no model."""
+    from agents.models.ledger import Ledger
+    from agents.rates import rates
+
+    if not folder.calls.is_file():
+        raise RunError(f"the run {folder.name} asked no model", hint="Start one: evolve start --model PROVIDER/NAME")
+    calls = CallFile(folder.calls, read_only=True)
+    bodies = list(calls.kept())
+    models = frozenset(body["request"]["model"] for body in bodies if "request" in body)
+    verdicts = [str(body["verdict"]) for body in bodies if "verdict" in body]
+    spent = Ledger(calls).spent
+    found = asdict(rates(read_archive(folder).attempts, verdicts, models))
+    return {**found, "calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd, "lost_calls": spent.lost_calls}
+
+
+def graph_of_the_agent() -> str:
+    """The agent's graph as a Mermaid diagram; no model is asked for it."""
+    from agents.graph import build
+
+    return str(build(None).get_graph().draw_mermaid())
