@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluations.experiments.estimates import Estimate
+from evaluations.experiments.evidence import Bet
 from evolve.contracts import Floats
 
 
@@ -47,6 +48,15 @@ class Effects:
         low = (mass < tail).sum(axis=1)
         high = (mass < 1.0 - tail).sum(axis=1)
         return self.grid[low], self.grid[np.minimum(high, len(self.grid) - 1)]
+
+    def bet(self, smallest: float) -> Bet:
+        """The bet for the next experiments: mean and deviation of the effects of at least `smallest`, on which this
+        must put some weight. The deviation is at least half the mean: what was never seen may still come."""
+        gains = self.grid >= smallest
+        weights = self.weights[gains] / self.weights[gains].sum()
+        mean = float(weights @ self.grid[gains])
+        sd = float(np.sqrt(weights @ (self.grid[gains] - mean) ** 2))
+        return Bet(mean=mean, sd=max(sd, mean / 2))
 
     def learned(self, estimate: Estimate, steps: int = 100) -> Effects:
         """The distribution after finished experiments of shape (n,): expectation-maximisation of the weights, with
