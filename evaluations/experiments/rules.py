@@ -106,10 +106,18 @@ def safe(guardrail: Estimate, margin: float, plan: Plan, alpha: float = 0.05) ->
 
 
 def decide(
-    north_star: Estimate, guardrails: Mapping[str, Estimate], log_mismatch: float, plan: Plan, alpha: float
+    north_star: Estimate,
+    guardrails: Mapping[str, Estimate],
+    log_mismatch: float,
+    plan: Plan,
+    alpha: float,
+    trouble: str = "",
 ) -> Decision:
-    """The decision of today. `north_star` has shape (looks,), one look a complete cohort; so has each guardrail."""
+    """The decision of today. `north_star` has shape (looks,), one look a complete cohort; so has each guardrail.
+    `trouble` says what was wrong with the platform's reports: then nothing is decided on them."""
     action, reason = _action(north_star, guardrails, log_mismatch, plan, alpha)
+    if trouble:
+        action, reason = Action.QUARANTINE, f"the platform's reports can't be trusted: {trouble}"
     precision = best_precision(plan.information, alpha)
     looks = north_star.effect.shape[-1]
     if not looks or north_star.information[-1] <= 0:
