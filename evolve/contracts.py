@@ -549,6 +549,52 @@ class Platform(Protocol):
         ...
 
 
+class Action(StrEnum):
+    """What becomes of an experiment today."""
+
+    PROMOTE = "promote"
+    EXTEND = "extend"
+    DROP = "drop"
+    ROLL_BACK = "roll back"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do with a challenger and why, in words and numbers.
+
+    `effect` is a share of the control's mean, [`low`, `high`] its anytime-valid interval at confidence 1 - `alpha`;
+    `log_e` is the evidence, which promotes from -log `alpha` on. `users` are those of complete cohorts.
+    """
+
+    action: Action
+    reason: str
+    effect: float
+    low: float
+    high: float
+    log_e: float
+    alpha: float
+    cohorts: int
+    users: int
+
+
+class Experimenter(Protocol):
+    """The statistics of experiments. Depends on what it was told alone, in whatever order reports came."""
+
+    def open(self, experiment: str, control: str, shares: Mapping[str, float]) -> None:
+        """Fixes an experiment's arms, metrics and plan before it starts."""
+        ...
+
+    def tell(self, reports: Sequence[CohortReport]) -> None:
+        """Takes reports, new, late or repeated."""
+        ...
+
+    def decide(self, experiment: str, promotions: int, ended: bool) -> Mapping[str, Decision]:
+        """Today's decision for each challenger, when so many were promoted before; `ended` says that nobody new
+        enters and that all who entered should have been reported."""
+        ...
+
+
 class Clock(Protocol):
     """Time as a parameter."""
 

@@ -5,13 +5,15 @@ Knows nothing of platforms, queues or journals; the same ledger and the same tri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from evaluations.experiments.budget import Season
 from evaluations.experiments.estimates import Estimate, difference
 from evaluations.experiments.ledger import Ledger
 from evaluations.experiments.moments import Moments, theta_of
-from evaluations.experiments.rules import Decision, Plan, decide
+from evaluations.experiments.rules import Plan, decide
+from evolve.contracts import Action, CohortReport, Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +64,32 @@ def judge(ledger: Ledger, trial: Trial, alpha: float) -> dict[str, Decision]:
         )
         for arm in trial.challengers
     }
+
+
+class Desk:
+    """Implements `evolve.contracts.Experimenter`: a ledger, a season's budget of error, and one plan for all."""
+
+    def __init__(self, season: Season, plan: Plan) -> None:
+        self._season, self._plan, self._ledger = season, plan, Ledger()
+        self._trials: dict[str, Trial] = {}
+
+    def open(self, experiment: str, control: str, shares: Mapping[str, float]) -> None:
+        trial = Trial(experiment=experiment, control=control, shares=dict(shares), plan=self._plan)
+        self._trials.setdefault(experiment, trial)
+
+    def tell(self, reports: Sequence[CohortReport]) -> None:
+        self._ledger.add(reports)
+
+    def decide(self, experiment: str, promotions: int, ended: bool) -> Mapping[str, Decision]:
+        found = judge(self._ledger, self._trials[experiment], self._season.alpha(promotions))
+        if not ended:
+            return found
+        return {arm: _last_word(decision) for arm, decision in found.items()}
+
+
+def _last_word(decision: Decision) -> Decision:
+    """Nothing more will be reported: what is undecided is dropped."""
+    if decision.action is not Action.EXTEND:
+        return decision
+    reason = f"{decision.reason}; all of {decision.cohorts} complete cohorts are reported"
+    return replace(decision, action=Action.DROP, reason=reason)

@@ -8,26 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluations.experiments.estimates import Estimate
 from evaluations.experiments.evidence import Bet, best_precision, ever, interval, log_evidence
-from evolve.contracts import Floats
+from evolve.contracts import Action, Decision, Floats
 
 Flags = NDArray[np.bool_]
-
-
-class Action(StrEnum):
-    """What becomes of an experiment today."""
-
-    PROMOTE = "promote"
-    EXTEND = "extend"
-    DROP = "drop"
-    ROLL_BACK = "roll back"
-    QUARANTINE = "quarantine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,21 +40,6 @@ class Plan:
     most_cohorts: int = 28
     information: float = 60_000.0
     margins: Mapping[str, float] = field(default_factory=dict[str, float])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What to do and why, in words and numbers: the effect with its interval, and the evidence against the level."""
-
-    action: Action
-    reason: str
-    effect: float
-    low: float
-    high: float
-    log_e: float
-    alpha: float
-    cohorts: int
-    users: int
 
 
 def counted(estimate: Estimate, plan: Plan) -> Flags:

@@ -21,8 +21,9 @@ from evaluations.experiments.evidence import (
     log_two_sided,
 )
 from evaluations.experiments.moments import Moments, moments_of, theta_of
-from evaluations.experiments.rules import Action, Plan, decide
+from evaluations.experiments.rules import Plan, decide
 from evaluations.experiments.shrinkage import vague
+from evolve.contracts import Action
 
 PLAN = Plan(bet=Bet(mean=0.01, sd=0.01))
 reals = st.floats(-3, 3)

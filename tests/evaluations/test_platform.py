@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from evaluations.experiments.desk import Trial, judge
 from evaluations.experiments.evidence import Bet
 from evaluations.experiments.ledger import Ledger
-from evaluations.experiments.rules import Action, Plan
+from evaluations.experiments.rules import Plan
 from evaluations.platform import WINDOWS, SimulatedPlatform, hashed
 from evaluations.production import ExportedPolicy, Production
 from evaluations.production_truth import CHAMPION, FAMILIES, Kind, candidates, live, true_effects
 from evaluations.world import WorldConfig
 from evaluations.world_log import generate_log
-from evolve.contracts import CohortReport
+from evolve.contracts import Action, CohortReport
 from evolve.errors import UsageError
 
 SMALL = WorldConfig(users=300, first_items=150, items_per_day=2, log_days=10)
