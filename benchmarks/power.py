@@ -3,7 +3,8 @@
 10,000 new users a day and arm, a covariate that correlates .5, at most 47 enrolment days, level .05. The bet is learned
 from 1,000 past experiments of the same service, whose estimates are noisy and whose truth is not told: one in ten is a
 gain of 1 % on average (deviation .5 %). What the same rule does after a history of larger gains, or with no history,
-stands beside it.
+stands beside it. In the simulated production, the variance of the north star that is left after adjustment by the 14
+days before is measured too.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from benchmarks.bounds import both
 from benchmarks.common import Result, main, progress
 from evaluations.experiments.estimates import Estimate, difference
 from evaluations.experiments.evidence import Bet, best_precision, half_width
-from evaluations.experiments.moments import theta_of
+from evaluations.experiments.moments import moments_of, theta_of
 from evaluations.experiments.rules import Plan, promising
 from evaluations.experiments.shrinkage import vague
+from evaluations.production_truth import CHAMPION, live
+from evaluations.world import WorldConfig
 from evolve.contracts import Floats
 
 SIMULATIONS, USERS, MOST_DAYS = 20_000, 10_000, 47
 RATE, LIFT, CORRELATION, ALPHA = 0.3, 0.01, 0.5, 0.05
 SD = (RATE * (1 - RATE)) ** 0.5
-LEAST_POWER, MOST_MEAN_DAYS = 0.87, 23.5
+LEAST_POWER, MOST_MEAN_DAYS, MOST_VARIANCE_LEFT = 0.87, 23.5, 0.5
 PAST = 1_000
 
 
@@ -79,8 +82,19 @@ def compared(estimate: Estimate, bets: dict[str, Bet]) -> dict[str, dict[str, fl
     return {**rows, "two-sided sequence": summary(sequence), "fixed horizon": fixed_horizon(estimate)}
 
 
+def variance_left(users: int) -> float:
+    """Of the north star in the generated world under its champion, once the days before are taken out."""
+    lived = live(WorldConfig(), users, CHAMPION)
+    exposed = np.isfinite(lived.before)
+    y, x = lived.north_star[exposed], lived.before[exposed]
+    plain, theta = moments_of(y[None], x[None]), theta_of(moments_of(y[None], x[None]))
+    return float(plain.adjusted(theta).squares[0] / plain.squares[0])
+
+
 def measure(quick: bool) -> Result:
     """Power with its interval; mean days beside it."""
+    left = variance_left(2_000 if quick else 20_000)
+    progress(f"variance left in the simulated production after adjustment: {left:.3f}")
     rng, count = np.random.default_rng(2026), 500 if quick else SIMULATIONS
     bets = histories(rng)
     rows: dict[str, Any] = {}
@@ -95,9 +109,11 @@ def measure(quick: bool) -> Result:
         figure=ours["power"],
         unit=f"power at a lift of 1 %, in {ours['mean_days']} enrolment days on average",
         interval=(round(low, 4), round(high, 4)),
-        goal=f"at least {LEAST_POWER}, in at most {MOST_MEAN_DAYS} days on average",
-        holds=ours["power"] >= LEAST_POWER and ours["mean_days"] <= MOST_MEAN_DAYS,
+        goal=f"at least {LEAST_POWER}, in at most {MOST_MEAN_DAYS} days on average; adjustment halves the variance "
+        "in the simulated production",
+        holds=ours["power"] >= LEAST_POWER and ours["mean_days"] <= MOST_MEAN_DAYS and left <= MOST_VARIANCE_LEFT,
         details={
+            "variance_left_in_production": round(left, 4),
             "simulations": count,
             "bets": {n: [round(b.mean, 4), round(b.sd, 4)] for n, b in bets.items()},
             **rows,

@@ -15,6 +15,7 @@ import numpy as np
 from evaluations.world import Day, Policy, World, WorldConfig
 from evaluations.world_log import world_after_log
 from evaluations.world_population import Ids, Purpose, Singles, draw_users, join, stream
+from evolve.errors import UsageError
 
 RETRIEVED = 60
 """Items that a visit's retrieval hands to the ranker, of about a thousand."""
@@ -76,15 +77,20 @@ class ExportedPolicy:
 
 
 class Production(World):
-    """`users` users from day 0 on: the panel that the log knows, and newcomers of the same kind."""
+    """`users` users from day 0 on: the panel that the log knows, and newcomers of the same kind.
+
+    Raises UsageError where there should be fewer users than the log knows.
+    """
 
     def __init__(self, config: WorldConfig, users: int) -> None:
+        if users < config.users:
+            raise UsageError(f"production has {users} users; the log knows {config.users} and there can't be fewer")
         past, _, _ = world_after_log(config)
         super().__init__(config)
         self.config = replace(config, users=users)
         self.day, self.items = past.day, past.items
         self.item_trend, self.topic_trend = past.item_trend, past.topic_trend
-        more = draw_users(config.seed, self.structure, max(users - config.users, 0), past.day, Purpose.NEWCOMERS)
+        more = draw_users(config.seed, self.structure, users - config.users, past.day, Purpose.NEWCOMERS)
         self.users = join(past.users, more)
         self.arm: Ids = np.zeros(self.config.users, dtype=np.int64)
         """Which of the rankers serves each user."""

@@ -61,6 +61,11 @@ def test_production_begins_with_the_users_and_items_that_the_log_left():
     assert back.mean() == pytest.approx(log.impressions["returned"][last].mean(), abs=0.25)
 
 
+def test_there_are_never_fewer_users_than_the_log_knows():
+    with pytest.raises(UsageError, match="fewer"):
+        Production(SMALL, 299)
+
+
 def test_the_same_days_are_lived_twice():
     one, other = Production(SMALL, USERS), Production(SMALL, USERS)
     days = [(one.live((CHAMPION,)), other.live((CHAMPION,))) for _ in range(4)]
