@@ -7,6 +7,7 @@
     ├── RunError           a run folder that can't be opened or continued
     │   └── JournalError   a journal whose hash chain is broken
     ├── SandboxError       the sandbox itself failed (engine gone, disk full): retried, never blamed
+    ├── PlatformError      an experiment platform that does not answer, or not as agreed: ask again later
     └── BudgetExhausted    a limit that the user set was reached
 
 The command line turns an `EvolveError` into one message and exit code 2.
@@ -58,6 +59,10 @@ class JournalError(RunError):
 
 class SandboxError(EvolveError):
     """The sandbox itself failed: the candidate is not to blame and is tried again."""
+
+
+class PlatformError(EvolveError):
+    """The experiment platform gave no answer, or none that can be read: nothing was decided on it."""
 
 
 class BudgetExhausted(EvolveError):
