@@ -258,6 +258,13 @@ def test_a_better_ranking_is_promoted_weeks_later_and_not_before():
     assert found.action is Action.PROMOTE and found.low > 0
 
 
+def test_the_reported_interval_holds_the_true_effect():
+    """The truth comes from paired productions in which everybody is served by one ranking."""
+    found = judged("better", 85)
+    truth = true_effects(live(SMALL, USERS, BETTER), live(SMALL, USERS, CHAMPION))["north_star"]
+    assert found.low < truth.effect < found.high and found.high - found.low < 1.0
+
+
 def test_a_slow_ranking_is_rolled_back_within_weeks():
     found = judged("slow", 25)
     assert found.action is Action.ROLL_BACK and "early_active" in found.reason
