@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluations.production import Production, Ranker
+from evaluations.production import NEVER, Production, Ranker
 from evaluations.world import Day
 from evaluations.world_population import Ids
 from evolve.contracts import CohortReport, Floats
@@ -30,6 +30,7 @@ NOBODY = -1
 
 @dataclass(slots=True, kw_only=True)
 class _Experiment:
+    name: str
     number: int
     arms: dict[str, float]
     traffic: float
@@ -67,7 +68,9 @@ class SimulatedPlatform:
         if unknown := sorted(set(arms) - set(self._known)):
             raise UsageError(f"nobody knows {unknown}", hint=f"Known: {', '.join(sorted(self._known))}.")
         number, first = len(self._experiments), len(self._serving)
-        self._experiments[experiment] = _Experiment(number=number, arms=dict(arms), traffic=traffic, first_arm=first)
+        self._experiments[experiment] = _Experiment(
+            name=experiment, number=number, arms=dict(arms), traffic=traffic, first_arm=first
+        )
         self._serving += [self._known[name] for name in arms]
 
     def ramp(self, experiment: str, traffic: float) -> None:
@@ -120,9 +123,8 @@ class SimulatedPlatform:
             self._before[fresh] = self._lately[:, fresh].sum(axis=0)
             for sums in self._sums.values():
                 sums[fresh] = 0.0
-            changed = np.array([self._serving[k] is not self._serving[0] for k in self._production.arm[fresh]], bool)
-            self._production.since[fresh[changed]] = today
-            self._production.since[fresh[~changed]] = 10**6
+            new = np.array([ranker is not self._serving[0] for ranker in self._serving])
+            self._production.since[fresh] = np.where(new[self._production.arm[fresh]], today, NEVER)
 
     def _count(self, happened: Day, visited: NDArray[np.bool_], age: Ids) -> None:
         users = len(visited)
@@ -145,7 +147,7 @@ class SimulatedPlatform:
                 experiment.reports.append((today + DELAY, self._sum(experiment, arm, metric, entered, users)))
 
     def _sum(self, experiment: _Experiment, arm: str, metric: str, entered: int, users: Ids) -> CohortReport:
-        name = next(name for name, known in self._experiments.items() if known is experiment)
+        name = experiment.name
         report = CohortReport(experiment=name, arm=arm, entered=entered, metric=metric, users=len(users))
         if metric == "exposures":
             return report

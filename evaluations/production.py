@@ -21,6 +21,8 @@ RETRIEVED = 60
 """Items that a visit's retrieval hands to the ranker, of about a thousand."""
 CURIOSITY, CURIOSITY_DAYS = 0.15, 5.0
 """Logits of clicking that a new ranking adds on its first day for a user, and how fast that wears off."""
+NEVER = 10**6
+"""A day that does not come."""
 FELT = 0.3
 """Weight of the last visit in how slow the service feels."""
 
@@ -94,7 +96,7 @@ class Production(World):
         self.users = join(past.users, more)
         self.arm: Ids = np.zeros(self.config.users, dtype=np.int64)
         """Which of the rankers serves each user."""
-        self.since: Ids = np.full(self.config.users, -10_000, dtype=np.int64)
+        self.since: Ids = np.full(self.config.users, NEVER, dtype=np.int64)
         """The first day on which a ranking that was new to the user served them."""
         rng = stream(config.seed, Purpose.POLICIES)
         noise = rng.standard_normal(self.users.interest.shape) / np.sqrt(self.users.interest.shape[1])

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from evaluations.production import ExportedPolicy, Production, Ranker
-from evaluations.world import WorldConfig
+from evaluations.production import NEVER, ExportedPolicy, Production, Ranker
+from evaluations.world import Day, WorldConfig
 from evaluations.world_population import Family, Ids
 from evolve.contracts import Floats
 
@@ -80,29 +80,26 @@ def live(config: WorldConfig, users: int, ranker: Ranker, champion: Ranker = CHA
     before = np.zeros(users)
     for _ in range(WARM_UP):
         before[np.unique(production.live((champion,)).user)] += 1
-    begun, entered = production.day, np.full(users, 10**6, dtype=np.int64)
+    begun, entered = production.day, np.full(users, NEVER, dtype=np.int64)
     sums = {name: np.zeros(users) for name in ("north_star", "early_active", "clicks", "likes", "watch_s")}
     for day in range(begun, begun + enrol + NORTH_STAR[1]):
         if day < begun + enrol:
-            _expose(production, entered, day, isinstance(ranker, ExportedPolicy) and ranker == champion)
+            _expose(production, entered, day, new=ranker != champion)
         _add(sums, production.live((champion, ranker)), day - entered, users)
-    exposed = entered < 10**6
+    exposed = entered < NEVER
     lived = {name: np.where(exposed, values, np.nan) for name, values in sums.items()}
     return Lived(**lived, before=np.where(exposed, before, np.nan))
 
 
-def _expose(production: Production, entered: Ids, day: int, same: bool) -> None:
+def _expose(production: Production, entered: Ids, day: int, *, new: bool) -> None:
     fresh = production.active()
     fresh = fresh[entered[fresh] > day]
     entered[fresh] = day
     production.arm[fresh] = 1
-    production.since[fresh] = 10**6 if same else day
+    production.since[fresh] = day if new else NEVER
 
 
-def _add(sums: dict[str, Floats], happened: object, age: Ids, users: int) -> None:
-    from evaluations.world import Day
-
-    assert isinstance(happened, Day)
+def _add(sums: dict[str, Floats], happened: Day, age: Ids, users: int) -> None:
     visited = np.bincount(happened.user, minlength=users) > 0
     early = visited & (age >= 0) & (age < WEEK)
     sums["north_star"] += visited & (age >= NORTH_STAR[0]) & (age < NORTH_STAR[1])
