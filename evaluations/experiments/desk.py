@@ -84,12 +84,18 @@ class Desk:
         found = judge(self._ledger, self._trials[experiment], self._season.alpha(promotions))
         if not ended:
             return found
-        return {arm: _last_word(decision) for arm, decision in found.items()}
+        entered = self._ledger.entered(experiment)
+        return {arm: _last_word(decision, len(entered)) for arm, decision in found.items()}
 
 
-def _last_word(decision: Decision) -> Decision:
-    """Nothing more will be reported: what is undecided is dropped."""
+def _last_word(decision: Decision, entered: int) -> Decision:
+    """Nothing more will be reported: what is undecided is dropped, and what never came is said."""
     if decision.action is not Action.EXTEND:
         return decision
-    reason = f"{decision.reason}; all of {decision.cohorts} complete cohorts are reported"
-    return replace(decision, action=Action.DROP, reason=reason)
+    missing = entered - decision.cohorts
+    said = f"all {entered} cohorts are reported"
+    if not entered:
+        said = "the platform never reported anything"
+    elif missing:
+        said = f"{missing} of {entered} cohorts were never complete in all arms"
+    return replace(decision, action=Action.DROP, reason=f"{decision.reason}; {said}")

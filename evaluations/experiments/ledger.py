@@ -46,12 +46,15 @@ class Ledger:
                 return f"{arm}, day {entered}: {metric} of {report.users} users, but {exposed.users} were exposed"
         return ""
 
+    def entered(self, experiment: str) -> list[int]:
+        """The days on which anybody is known to have entered."""
+        return sorted({key[2] for key in self._reports if key[0] == experiment})
+
     def cohorts(self, experiment: str, metric: str, arms: Iterable[str]) -> list[int]:
         """The days of entry whose `metric` is complete in all `arms`, up to the first that is not."""
         names = tuple(arms)
-        entered = sorted({key[2] for key in self._reports if key[0] == experiment})
         complete: list[int] = []
-        for day in entered:
+        for day in self.entered(experiment):
             if not all((experiment, arm, day, metric) in self._reports for arm in names):
                 break
             complete.append(day)
@@ -72,8 +75,7 @@ class Ledger:
     def overdue(self, experiment: str, metric: str, arms: Iterable[str], window: int, day: int) -> list[int]:
         """Days of entry whose `metric` should have come by `day`, a window of so many days after them, and has not."""
         names = tuple(arms)
-        entered = sorted({key[2] for key in self._reports if key[0] == experiment})
-        due = [first for first in entered if first + window <= day]
+        due = [first for first in self.entered(experiment) if first + window <= day]
         return [d for d in due if not all((experiment, arm, d, metric) in self._reports for arm in names)]
 
     def log_mismatch(self, experiment: str, shares: Mapping[str, float]) -> float:

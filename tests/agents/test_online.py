@@ -219,11 +219,26 @@ def test_nothing_is_promoted_on_a_platform_that_can_not_be_trusted(tmp_path, kin
     assert decisions(tmp_path / "j")["winner"] == ("drop" if kind is Silent else "quarantine")
 
 
-def test_what_was_wrong_is_said(tmp_path):
-    lived(tmp_path / "j", NotANumber())
+class HalfSilent(ToyPlatform):
+    """Never reports the winner's north star of the third day and later."""
+
+    def observe(self, day):
+        found = super().observe(day)
+        return [r for r in found if (r.arm, r.metric) != ("winner", "north_star") or r.entered % 7 < 2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (NotANumber, "not a number"), (Lossy, "were exposed"), (Forgetful, "again with other numbers"),
+        (Silent, "never reported anything"), (HalfSilent, "cohorts were never complete"),
+    ],
+)  # fmt: skip
+def test_what_was_wrong_is_said(tmp_path, kind, said):
+    agent = lived(tmp_path / "j", kind(), days=DAYS + 4)
     records = Journal(tmp_path / "j", FixedClock()).records
-    said = [r.body["decision"]["reason"] for r in records if r.kind == "decided" and r.body["challenger"] == "winner"]
-    assert "not a number" in said[-1]
+    told = [r.body["decision"]["reason"] for r in records if r.kind == "decided" and r.body["challenger"] == "winner"]
+    assert said in told[-1] and agent.state.champion == "champion"
 
 
 # --- in the generated world ----------------------------------------------------------------------------

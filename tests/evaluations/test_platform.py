@@ -19,7 +19,7 @@ from evaluations.platform import WINDOWS, SimulatedPlatform, hashed
 from evaluations.production import ExportedPolicy, Production
 from evaluations.production_truth import CHAMPION, FAMILIES, Kind, candidates, live, true_effects
 from evaluations.world import WorldConfig
-from evaluations.world_log import generate_log
+from evaluations.world_log import generate_log, world_after_log
 from evolve.contracts import Action, CohortReport
 from evolve.errors import UsageError
 
@@ -59,6 +59,12 @@ def test_production_begins_with_the_users_and_items_that_the_log_left():
     last = log.impressions["day"] == -1
     back = np.isin(log.impressions["user"][last], production.active())
     assert back.mean() == pytest.approx(log.impressions["returned"][last].mean(), abs=0.25)
+
+
+def test_the_log_knows_neither_latency_nor_curiosity():
+    """Both came into the world after its log was fixed: they are 0 in it, so its bytes are what they were."""
+    world, _, _ = world_after_log(SMALL)
+    assert not world.users.latency_s.any() and not world.users.curiosity.any()
 
 
 def test_there_are_never_fewer_users_than_the_log_knows():
