@@ -36,6 +36,9 @@ from evolve.contracts import Floats
 
 WEEKDAY = (0.0, -0.05, -0.1, 0.0, 0.15, 0.35, 0.3)
 """Activity by weekday from Monday on, in logits: weekends are busy."""
+LATENCY = 0.2
+"""Activity lost per second that the service felt slower, in logits: 100 ms cost about one visit in a hundred, a few
+times what Brutlag ("Speed matters", 2009) found for searches. The log knows no latency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,7 @@ class World:
         self.truth = TRUTHS[config.family]
         self.day = -config.log_days
         self.structure = draw_structure(config.seed)
-        self.users = draw_users(config.seed, self.structure, config.users, self.day)
+        self.users = draw_users(config.seed, self.structure, config.users, self.day, Purpose.USERS)
         self.items = draw_items(config.seed, self.structure, self.day, config.first_items, 120)
         self.topic_trend = np.zeros(TOPICS, dtype=np.float32)
         self.item_trend = np.zeros(config.first_items, dtype=np.float32)
@@ -105,7 +108,8 @@ class World:
         # The last visit is remembered for some days, general satisfaction for long (online habit models).
         recent = users.last_session * 0.6 ** np.maximum(idle - 1, 0)
         logit = users.base + 0.8 * (2 * users.habit - 0.8) + 1.1 * users.satisfaction + 0.8 * recent + weekday
-        chance = sigmoid(logit if self.truth.moves else users.base)
+        logit = logit - LATENCY * users.latency_s
+        chance = sigmoid(logit if self.truth.moves else users.base - LATENCY * users.latency_s)
         return np.flatnonzero(luck < np.where(idle > 28, 0.15, 1.0) * chance)
 
     def step(self, policy: Policy) -> Day:
@@ -113,8 +117,7 @@ class World:
         self._arrive()
         who = self.active()
         hour, device = self._context()
-        scores = policy.scores(self, who, self.day, hour[who], device[who])
-        slate, propensity = self._sample(scores, who)
+        slate, propensity = self.serve(policy, who, hour[who], device[who])
         shape = (self.config.users, self.config.slate)
         rng = stream(self.config.seed, Purpose.CHOICE, self.day)
         luck, mood = rng.random((*shape, 4), dtype=np.float32), rng.standard_normal(shape, dtype=np.float32)
@@ -127,6 +130,10 @@ class World:
         policy.observe(happened)
         self.day += 1
         return happened
+
+    def serve(self, policy: Policy, who: Ids, hour: Ids, device: Ids) -> tuple[Ids, Singles]:
+        """Today's slates of the visitors, and each item's propensity; both of shape (visitors, slate)."""
+        return self._sample(policy.scores(self, who, self.day, hour, device), who)
 
     def trend(self) -> Singles:
         """Each item's popularity today: its own appeal, its and its topic's drift, and its novelty."""
@@ -200,15 +207,15 @@ class World:
 
     def _drift(self, clickers: Ids, clicked: Ids) -> None:
         """Interests wander by themselves and a little towards what is consumed; trends come and go."""
-        rng, users = stream(self.config.seed, Purpose.DRIFT, self.day), self.users
+        rng, users, drift = stream(self.config.seed, Purpose.DRIFT, self.day), self.users, self.truth.drift
         wander = rng.standard_normal(users.interest.shape, dtype=np.float32)
-        interest = users.interest + 0.08 * INTEREST_NORM / np.sqrt(INTERESTS) * wander
+        interest = users.interest + 0.08 * drift * INTEREST_NORM / np.sqrt(INTERESTS) * wander
         np.add.at(interest, clickers, 0.003 * INTEREST_NORM * self.items.vector[clicked])
         users.interest = (INTEREST_NORM * unit(interest)).astype(np.float32)
         # What is popular changes within a month, not within a week: half-lives of 17 and 23 days.
-        self.topic_trend = (0.96 * self.topic_trend + 0.3 * rng.standard_normal(TOPICS)).astype(np.float32)
+        self.topic_trend = (0.96 * self.topic_trend + 0.3 * drift * rng.standard_normal(TOPICS)).astype(np.float32)
         count = len(self.item_trend)
-        self.item_trend = (0.97 * self.item_trend + 0.5 * rng.standard_normal(count)).astype(np.float32)
+        self.item_trend = (0.97 * self.item_trend + 0.5 * drift * rng.standard_normal(count)).astype(np.float32)
 
 
 class LoggingPolicy:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +40,15 @@ class Family(StrEnum):
 
     `aligned`: everything in `world_truth`. `null`: every signal is linear in one item feature that the
     training folder shows, so a richer model has nothing to find. `noise`: signals depend on no item
-    at all, so no ranking is better than another, exactly.
+    at all, so no ranking is better than another, exactly. `goodhart`: bait is clicked far more, and disappoints as
+    before, so that clicks and satisfaction point apart. `drifting`: interests and trends move three times as fast.
     """
 
     ALIGNED = "aligned"
     NULL = "null"
     NOISE = "noise"
+    GOODHART = "goodhart"
+    DRIFTING = "drifting"
 
 
 class Purpose(StrEnum):
@@ -59,6 +63,9 @@ class Purpose(StrEnum):
     CHOICE = "choice"
     DRIFT = "drift"
     LOGGING = "logging"
+    NEWCOMERS = "newcomers"
+    RETRIEVAL = "retrieval"
+    POLICIES = "policies"
 
 
 def stream(seed: int, purpose: Purpose, day: int = 0) -> np.random.Generator:
@@ -99,11 +106,17 @@ class Items:
 
 @dataclass(slots=True, kw_only=True)
 class Users:
-    """Users and their state at the start of a day; all arrays have shape (users, ...)."""
+    """Users and their state at the start of a day; all arrays have shape (users, ...).
+
+    `latency_s` is how much slower than usual the service felt lately, in seconds; `curiosity` is added to a user's
+    clicks, in logits, while something is new to them. Both are 0 throughout the log.
+    """
 
     engaged: NDArray[np.bool_]
     base: Floats
+    latency_s: Floats
     click_bias: Singles
+    curiosity: Singles
     interest: Singles
     topic_quirk: Singles
     loyalty: Singles
@@ -176,9 +189,16 @@ def append(items: Items, arrived: Items) -> Items:
     return Items(**{name: np.concatenate([getattr(items, name), getattr(arrived, name)]) for name in Items.__slots__})
 
 
-def draw_users(seed: int, structure: Structure, count: int, day: int) -> Users:
+def join(users: Users, others: Users) -> Users:
+    """Both, the others at the end; no id ever changes."""
+    return Users(**{name: np.concatenate([getattr(users, name), getattr(others, name)]) for name in Users.__slots__})
+
+
+def draw_users(
+    seed: int, structure: Structure, count: int, day: int, purpose: Literal[Purpose.USERS, Purpose.NEWCOMERS]
+) -> Users:
     """`count` users as they are on the morning of `day`."""
-    rng = stream(seed, Purpose.USERS)
+    rng = stream(seed, purpose)
     community = structure.communities[rng.integers(0, COMMUNITIES, count)]
     interest = unit((community + 0.12 * rng.standard_normal((count, INTERESTS))).astype(np.float32))
     # Tastes that no latent factor explains: three topics loved or shunned, three creators followed.
@@ -191,7 +211,9 @@ def draw_users(seed: int, structure: Structure, count: int, day: int) -> Users:
     return Users(
         engaged=rng.random(count) < ENGAGED_SHARE,
         base=rng.normal(-1.2, 0.9, count),
+        latency_s=np.zeros(count),
         click_bias=rng.normal(0.0, 0.5, count).astype(np.float32),
+        curiosity=np.zeros(count, dtype=np.float32),
         interest=INTEREST_NORM * interest,
         topic_quirk=quirk,
         loyalty=loyalty,

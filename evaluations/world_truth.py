@@ -51,6 +51,8 @@ class Truth:
     """Deviation of what no service can know of a moment, about as large as what it can know of an item."""
     types_differ: bool = True
     """Whether engaged and casual users weigh affinity and bait differently."""
+    drift: float = 1.0
+    """How fast interests and trends move, against the aligned world."""
     moves: bool = True
     """Whether interests, trends, satiation and satisfaction change from day to day."""
 
@@ -65,6 +67,8 @@ TRUTHS: dict[Family, Truth] = {
         affinity=0.0, context_gate=False, occasion=0.0, crosses=0.0, appeal=0.0, bait_click=0.0, satiation=0.0,
         duration_fit=0.0, quality_watch=0.0, bait_watch=0.0, rating=0.0, types_differ=False, moves=False,
     ),
+    Family.GOODHART: Truth(bait_click=2.2),
+    Family.DRIFTING: Truth(drift=3.0),
 }  # fmt: skip
 
 
@@ -132,8 +136,9 @@ def choose(
     bored = truth.satiation * users.satiation[who[:, None], items.topic[slate]]
     misfit = np.log(items.duration_s[slate]) - structure.liked_duration[device, hour // 6][:, None]
     fit = -truth.duration_fit * np.minimum(misfit**2, 6.0)
+    own = users.click_bias[who] + users.curiosity[who]
     # Casual users click out of curiosity: more often, more on bait, less on what they care for.
-    clicks = truth.click_base + users.click_bias[who][:, None] + truth.appeal * trend[slate] - bored + visible
+    clicks = truth.click_base + own[:, None] + truth.appeal * trend[slate] - bored + visible
     clicks += (0.6 + 0.6 * engaged) * liking + (1.4 - 1.0 * engaged) * truth.bait_click * bait
     clicks += (0.3 - 0.6 * engaged) * float(truth.types_differ)
     click = luck[..., 0] < sigmoid(clicks) * examination(slate.shape[1])

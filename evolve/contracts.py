@@ -528,18 +528,98 @@ class Evaluator(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortReport:
+    """One metric of the users of one arm who were first exposed on day `entered`, when their window is over.
+
+    `users` were exposed; the sums run over all of them: `n` (users with a value), `y`, `yy`, and with the covariate
+    from before the experiment `x`, `xx` and `xy`. The metric `exposures` has no values, only `users`.
+    """
+
+    experiment: str
+    arm: str
+    entered: int
+    metric: str
+    users: int
+    n: float = 0.0
+    y: float = 0.0
+    yy: float = 0.0
+    x: float = 0.0
+    xx: float = 0.0
+    xy: float = 0.0
+
+
 class Platform(Protocol):
-    """Where experiments run: the simulated world or a user's A/B service. Days are the platform's own."""
+    """Where experiments run: the simulated world or a user's A/B service. Days are the platform's own.
 
-    def launch(self, experiment: str, arms: Mapping[str, float]) -> None:
-        """Starts an experiment with each arm's share of traffic."""
+    What is called on day d holds from day d + 1 on. Calling twice is the same as calling once.
+    """
+
+    def launch(self, experiment: str, arms: Mapping[str, float], traffic: float) -> None:
+        """Starts an experiment: its arms' shares of its users (they sum to 1), and its share of free users."""
         ...
 
-    def observe(self, day: int) -> Mapping[str, Any]:
-        """What has been reported by the end of `day`, per experiment and arm."""
+    def ramp(self, experiment: str, traffic: float) -> None:
+        """Another share of free users; 0 ends the enrolment, and who has entered stays."""
         ...
 
-    def stop(self, experiment: str) -> None: ...
+    def observe(self, day: int) -> Sequence[CohortReport]:
+        """What was reported on `day`; a report may come late, again or out of order, and must be judged as such."""
+        ...
+
+    def stop(self, experiment: str) -> None:
+        """Rolls back: all its users return to the champion, and what was not complete is never reported."""
+        ...
+
+    def promote(self, arm: str) -> None:
+        """Makes an arm the champion for everybody who is in no other experiment."""
+        ...
+
+
+class Action(StrEnum):
+    """What becomes of an experiment today."""
+
+    PROMOTE = "promote"
+    EXTEND = "extend"
+    DROP = "drop"
+    ROLL_BACK = "roll back"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do with a challenger and why, in words and numbers.
+
+    `effect` is a share of the control's mean, [`low`, `high`] its anytime-valid interval at confidence 1 - `alpha`;
+    `log_e` is the evidence, which promotes from -log `alpha` on. `users` are those of complete cohorts.
+    """
+
+    action: Action
+    reason: str
+    effect: float
+    low: float
+    high: float
+    log_e: float
+    alpha: float
+    cohorts: int
+    users: int
+
+
+class Experimenter(Protocol):
+    """The statistics of experiments. Depends on what it was told alone, in whatever order reports came."""
+
+    def open(self, experiment: str, control: str, shares: Mapping[str, float]) -> None:
+        """Fixes an experiment's arms, metrics and plan before it starts."""
+        ...
+
+    def tell(self, reports: Sequence[CohortReport]) -> None:
+        """Takes reports, new, late or repeated."""
+        ...
+
+    def decide(self, experiment: str, promotions: int, ended: bool) -> Mapping[str, Decision]:
+        """Today's decision for each challenger, when so many were promoted before; `ended` says that nobody new
+        enters and that all who entered should have been reported."""
+        ...
 
 
 class Clock(Protocol):

@@ -8,6 +8,7 @@
     │   └── JournalError   a journal whose hash chain is broken
     ├── SandboxError       the sandbox itself failed (engine gone, disk full): retried, never blamed
     ├── ModelError         a language model's provider gave no usable answer
+    ├── PlatformError      an experiment platform that does not answer, or not as agreed: ask again later
     └── BudgetExhausted    a limit that the user set was reached
 
 The command line turns an `EvolveError` into one message and exit code 2.
@@ -73,6 +74,10 @@ class ModelError(EvolveError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.transient, self.charged, self.wait_s = transient, charged, wait_s
+
+
+class PlatformError(EvolveError):
+    """The experiment platform gave no answer, or none that can be read: nothing was decided on it."""
 
 
 class BudgetExhausted(EvolveError):
