@@ -239,6 +239,9 @@ def container_config(client: Any, recipe: Recipe) -> Any:
         environment=environment("/tmp"),  # noqa: S108
         labels={OWNER_LABEL: str(owner.this_process())},
         stdin_open=True,
+        # Beside network_mode none: there is then nothing to set up in the new network namespace, and Docker does not
+        # start itself once more for it, which takes .08 CPU seconds.
+        network_disabled=True,
         host_config=host,
     )
 

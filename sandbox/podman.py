@@ -6,6 +6,7 @@ Knows how to start the service; everything else is the engine's and `sandbox.doc
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -60,12 +61,17 @@ class PodmanSandbox:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + STARTED_WITHIN_S
-        while not (self._folder / "podman.sock").exists():
+        while not self._listens():
             if self._service.poll() is not None or time.monotonic() > deadline:
                 raise SandboxError(
                     "expected Podman's service to start, found that it did not", hint="Try `podman info`."
                 )
             time.sleep(0.02)
+
+    def _listens(self) -> bool:
+        """Whether it accepts: its socket is there a moment before."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            return connection.connect_ex(str(self._folder / "podman.sock")) == 0
 
     def _end_service(self) -> None:
         self._service.terminate()

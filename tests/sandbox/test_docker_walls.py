@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -77,6 +78,21 @@ def test_a_candidate_is_refused(docker_sandbox: DockerSandbox, job: Callable[...
     )
     with docker_sandbox.open(job(source)) as session:
         assert session.train(1, 20.0) == {"refused": 1.0}
+
+
+def test_a_container_has_a_network_of_its_own_with_nothing_in_it(
+    docker_sandbox: DockerSandbox, job: Callable[..., Job]
+) -> None:
+    """Another namespace than the host's, whose only interface is its own loopback."""
+    look = (
+        "names = [row.split(':')[0].strip() for row in open('/proc/net/dev').readlines()[2:]]\n"
+        "return {'others': len(set(names) - {'lo'}), 'space': int(os.readlink('/proc/self/ns/net')[5:-1])}"
+    )
+    with docker_sandbox.open(job(runner(look))) as session:
+        seen = session.train(1, 20.0)
+    assert not isinstance(seen, Fault)
+    assert seen["others"] == 0
+    assert seen["space"] != int(os.readlink("/proc/self/ns/net")[5:-1])
 
 
 def test_a_container_sees_only_its_own_processes(docker_sandbox: DockerSandbox, job: Callable[..., Job]) -> None:
