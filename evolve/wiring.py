@@ -91,10 +91,18 @@ def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: s
 
 
 def versions() -> dict[str, str]:
-    """What decides bits: interpreter, torch, numpy, machine."""
+    """What decides bits: interpreter, torch, numpy, machine, processor."""
     names = ("evolve-automl", "torch", "numpy", "scipy", "optuna", "libcst")
     found = {name: metadata.version(name) for name in names if _installed(name)}
-    return {"python": platform.python_version(), "machine": platform.machine(), **found}
+    return {"python": platform.python_version(), "machine": platform.machine(), "processor": _processor(), **found}
+
+
+def _processor() -> str:
+    """The processor's model: another one may sum in another order and give other last bits."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or "unknown")
 
 
 def _installed(name: str) -> bool:
@@ -135,7 +143,7 @@ def open_run(
         task = load_task(config.space, config.dataset, config.world, cache)
         if journal.records:
             require_same(journal.records[0], space, task)
-        box = choose(config.sandbox, workers=config.workers, image=config.image, runtime=config.runtime)
+        box = box_for(config, folder)
         # Forked workers are for the search: what decides a promotion comes from the strongest wall of the machine.
         deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
         try:
@@ -164,6 +172,19 @@ def open_run(
             box.close()
             deciding.close()
             journal.close()
+
+
+def box_for(config: StartConfig, folder: RunFolder) -> Sandbox:
+    """The sandbox that a run's candidates get: an imported run's code is a stranger's, so never `local`."""
+    from sandbox.choose import choose
+
+    return choose(
+        config.sandbox,
+        workers=config.workers,
+        image=config.image,
+        runtime=config.runtime,
+        model_answers=folder.is_imported(),
+    )
 
 
 def resumed(config: StartConfig, first: Record) -> StartConfig:
