@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,30 @@ class Lineage:
                 f"the lineage {self.path} has no candidate {number}", hint="See `evolve log` for the numbers."
             )
         return commit
+
+    def candidates(self) -> list[str]:
+        """The commits of candidates 0, 1, 2, ... up to the first number that is missing."""
+        told = self._git("for-each-ref", "--format=%(refname) %(objectname)", CANDIDATES).split("\n")
+        found = {ref.rpartition("/")[2]: commit for ref, _, commit in (line.partition(" ") for line in told)}
+        return [found[str(n)] for n in takewhile(lambda n: str(n) in found, count())]
+
+    def listing(self, commit: str, most_bytes: int) -> str | None:
+        """What `git ls-tree -r -l -z` says of a commit; None where that is longer than `most_bytes`."""
+        command = ["git", "--git-dir", str(self.path), "ls-tree", "-r", "-l", "-z", "--full-tree", commit]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
+            assert running.stdout is not None
+            told = running.stdout.read(most_bytes + 1)
+            running.kill()
+        return told.decode(errors="replace") if len(told) <= most_bytes else None
+
+    def bundle(self, file: Path) -> None:
+        """Writes everything, every ref included, to a git bundle."""
+        self._git("bundle", "create", "--quiet", str(file.resolve()), "--all")
+
+    def unbundle(self, file: Path) -> None:
+        """Takes every ref of a git bundle, after git has checked every object of it. Raises RunError."""
+        words = ("-c", "fetch.fsckObjects=true", "-c", "core.bigFileThreshold=1m", "fetch", "--quiet", "--no-tags")
+        self._git(*words, "--no-write-fetch-head", str(file.resolve()), "+refs/*:refs/*")
 
     def promote(self, commit: str, champion: int) -> None:
         """Makes `commit` the champion: moves `main` and sets the tag `champion/<champion>`."""
