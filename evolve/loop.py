@@ -128,7 +128,9 @@ class Loop:
         refusal = self._refusal(tree)
         if refusal:
             body = records.proposal_to_json(proposal)
-            self._append("refused", {"proposal": body, "gate": refusal.gate, "reason": refusal.reason})
+            # No commit holds a refused proposal's files, and a replay needs them.
+            body = {"proposal": body, "files": dict(proposal.files)}
+            self._append("refused", {**body, "gate": refusal.gate, "reason": refusal.reason})
             return
         commit = self._lineage.commit(history.number, tree, proposal.parents, message(proposal))
         body = {"number": history.number, "commit": commit, "reference": history.champion.number}

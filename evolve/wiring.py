@@ -66,7 +66,8 @@ def load_task(space: str, dataset: str, world: str, cache: Path) -> Task:
     raise UsageError(f"the space `{space}` has no task", hint="`evolve spaces` lists those that can be run.")
 
 
-def _catalogue(space: SearchSpace) -> Proposer:
+def catalogue(space: SearchSpace) -> Proposer:
+    """The proposer that needs no model."""
     from agents.catalog import CatalogProposer
 
     return CatalogProposer(space=space)
@@ -147,7 +148,7 @@ def open_run(
         # Forked workers are for the search: what decides a promotion comes from the strongest wall of the machine.
         deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
         try:
-            proposes = (proposer or _catalogue)(space)
+            proposes = (proposer or catalogue)(space)
             if journal.records:
                 require_proposer(journal.records[0], proposes)
             canaries = plant(folder.path / "canaries")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from evolve.cli.look import Json, Out, Run, RunName, print_diff
 from evolve.cli.printing import console, in_words, interval, print_json, print_table, safe, verdict_in_words
-from evolve.cli.words import RUNS
+from evolve.cli.words import RUNS, command
 from evolve.config import StartConfig, cache_folder
 from evolve.errors import UsageError
 from evolve.run_folder import RunFolder, find
@@ -19,10 +20,12 @@ from evolve.run_folder import RunFolder, find
 if TYPE_CHECKING:
     from evolve.contracts import Candidate
     from evolve.lineage import Lineage
+    from evolve.replay.again import Played, Recorded
     from evolve.replay.steps import Step
     from evolve.replay.verify import Finding
 
 NOT_REPRODUCED = 1
+POLICIES = ("recorded", "shuffled", "catalog")
 PAUSE_AT_MOST_S = 5.0
 STATE_COLOURS = {"equal": "green", "within noise": "yellow", "differs": "bold red"}
 
@@ -35,7 +38,9 @@ def replay(
     speed: Annotated[float, typer.Option(help="Wait as the run did, so many times faster; 0 does not wait.")] = 0.0,
     verify: Annotated[bool, typer.Option("--verify", help="Measure every candidate again and compare.")] = False,
     sample: Annotated[int | None, typer.Option(help="With --verify: only so many candidates, drawn by --seed.")] = None,
-    seed: Annotated[int | None, typer.Option(help="With --verify: draws the sample; 0 where none is given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Draws --sample; with --as, seed of the new run.")] = None,
+    again: Annotated[str, typer.Option("--as", help="Run the search again as this run, from the records.")] = "",
+    policy: Annotated[str, typer.Option(help="With --as: recorded, shuffled or catalog.")] = "recorded",
     workers: Annotated[int, typer.Option(help="With --verify: sessions at once; 0 takes one for each core.")] = 0,
     sandbox: Annotated[str, typer.Option(help="With --verify: the sandbox; see `evolve doctor`.")] = "auto",
     out: Out = RUNS,
@@ -43,12 +48,16 @@ def replay(
 ) -> None:
     """Walks a run's lineage in order: parent, hypothesis, diff, outcome, verdict, decision of each step.
 
-    Exit code 0: done, or reproduced; 1: --verify found a difference that it can't explain; 2: an error.
+    Exit code 0: done, or reproduced; 1: --verify found a difference that it can't explain, or --as ran out of evidence;
+    2: an error.
     """
     folder = find(out, run or run_name or None)
     if verify:
         config = StartConfig(workers=workers, sandbox=sandbox).checked()
         _verify(folder, config, sample, seed or 0, json=json)
+        return
+    if again:
+        _again(folder, again, policy, seed, out, json=json)
         return
     if sample is not None:
         raise UsageError("--sample says how many candidates to verify", hint="Add --verify.")
@@ -120,9 +129,9 @@ def _verify(folder: RunFolder, config: StartConfig, count: int | None, seed: int
     if count is not None and count < 1:
         raise UsageError(f"--sample is {count}; it must be at least 1")
     archive = read_archive(folder)
-    numbers = sample(archive, count, seed)
     played = steps(read(folder.journal), Lineage(folder.lineage))
     references: dict[int, Candidate] = {s.candidate.number: archive.candidates[s.reference] for s in played}
+    numbers = sample(archive, references, count, seed)
     found: list[Finding] = []
     with open_verification(config, folder, archive, cache_folder(), lambda number, line: None) as opened:
         if not json:
@@ -179,3 +188,53 @@ def _as_row(finding: Finding) -> list[str]:
     state = f"[{STATE_COLOURS[finding.state]}]{finding.state}[/]"
     said = (safe(finding.recorded), safe(finding.found), safe(finding.why))
     return [f"#{finding.number}", finding.what, state, *said]
+
+
+# --- as another run ----------------------------------------------------------------------------
+
+
+def _again(folder: RunFolder, name: str, policy: str, seed: int | None, out: Path, *, json: bool) -> None:
+    from evolve.journal import Journal, read
+    from evolve.lineage import Lineage
+    from evolve.replay.again import Recorded, play
+    from evolve.run_folder import create
+    from evolve.wiring import WallClock, catalogue, read_archive
+
+    if policy not in POLICIES:
+        raise UsageError(f"there is no policy `{policy}`", hint=f"Policies: {', '.join(POLICIES)}.")
+    if policy == "recorded" and seed is not None:
+        raise UsageError("the recorded proposals have one order, whatever the seed", hint="Add --policy shuffled.")
+    recorded = Recorded(name=folder.name, journal=list(read(folder.journal)), archive=read_archive(folder))
+    asked: dict[str, Any] = {}
+    if policy == "catalog":
+        from search_spaces.space import load
+
+        space = load(recorded.settings["space"])
+        asked = {"proposer": catalogue(space), "gate": space.check}
+    new, clock = create(out, name), WallClock()
+    with new.held():
+        journal = Journal(new.journal, clock)
+        shuffled = policy == "shuffled"
+        played = play(recorded, Lineage(new.lineage), journal, clock, seed=seed, shuffled=shuffled, **asked)
+        journal.close()
+    _tell(played, recorded, new, out, json=json)
+    if played.ran_out or (policy == "recorded" and not played.same):
+        raise typer.Exit(NOT_REPRODUCED)
+
+
+def _tell(played: Played, recorded: Recorded, new: RunFolder, out: Path, *, json: bool) -> None:
+    archive, of = played.archive, len(recorded.archive.attempts)
+    champion = archive.champion.number if archive.champion else 0
+    if json:
+        told = {"run": new.name, "judged": len(archive.attempts), "of": of, "champion": champion}
+        print_json({**told, "same": played.same, "ran_out": played.ran_out})
+        return
+    screen = console()
+    screen.print(f"judged   {len(archive.attempts)} of {of} from the records of {safe(recorded.name)}")
+    screen.print(f"champion #{champion}")
+    if played.ran_out:
+        screen.print(f"[yellow]ran out of evidence[/]: {safe(played.ran_out)}", soft_wrap=True)
+    else:
+        went = "every record is equal" if played.same else "it went another way"
+        screen.print(f"[green]the search went to its end[/]: {went}")
+    screen.print(f"next:    {safe(command(f'log {new.name}', out))}", soft_wrap=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal
@@ -57,14 +57,21 @@ class _Check:
     what: Literal["noise floor", "search", "confirmation", "test labels"]
     recorded: _Figure
     measure: Callable[[], _Figure]
+    after: int = 0
+    """The candidate that must be measured before: a judge that asked for it meanwhile would hold two sessions."""
 
 
-def sample(archive: Archive, count: int | None, seed: int) -> list[int]:
-    """The numbers of the candidates to verify: all that were judged, or `count` of them drawn by `seed`."""
+def sample(archive: Archive, references: Mapping[int, Candidate], count: int | None, seed: int) -> list[int]:
+    """The numbers of the candidates to verify: all that were judged, or `count` of them drawn by `seed` and the
+    champions that these were judged against."""
     judged = [attempt.candidate.number for attempt in archive.attempts]
     if count is None or count >= len(judged):
         return judged
-    return sorted(random.Random(seed).sample(judged, count))
+    wanted, drawn = set[int](), set(random.Random(seed).sample(judged, count))
+    while drawn:
+        wanted |= drawn
+        drawn = {references[number].number for number in drawn} - wanted - {0}
+    return sorted(wanted)
 
 
 def differences(recorded: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
@@ -87,7 +94,7 @@ def verify(
     labels again, with `workers` at once; yields one finding each, in that order.
 
     Args:
-        references: candidate's number -> what it was judged against.
+        references: candidate's number -> what it was judged against; every one but the seed must be in `numbers`.
         evaluator: must measure anew; one that answers from the run's own measurements proves nothing.
         elsewhere: what differs from where the run was made (see `differences`); empty asks for equal bits.
 
@@ -111,14 +118,28 @@ def verify(
     evaluator.resume_from(archive.seed, floor)
     with ThreadPoolExecutor(workers, thread_name_prefix="verify") as pool:
         try:
-            for check, found in zip(checks, pool.map(_measure, checks), strict=True):
-                yield _compare(check, found, floor, elsewhere, quantile)
+            for check, found in zip(checks, _submitted(pool, checks), strict=True):
+                yield _compare(check, found.result(), floor, elsewhere, quantile)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _measure(check: _Check) -> _Figure:
-    return check.measure()
+def _submitted(pool: ThreadPoolExecutor, checks: Sequence[_Check]) -> list[Future[_Figure]]:
+    """The checks in their order, each begun when the candidate that it comes after is measured."""
+    searched: dict[int, Future[_Figure]] = {}
+    futures: list[Future[_Figure]] = []
+    for check in checks:
+        first = searched.get(check.after)
+
+        def measure(check: _Check = check, before: Future[_Figure] | None = first) -> _Figure:
+            if before is not None:
+                before.result()  # begun earlier, so it never waits for this one
+            return check.measure()
+
+        futures.append(pool.submit(measure))
+        if check.what == "search":
+            searched[check.number] = futures[-1]
+    return futures
 
 
 def _searches(
@@ -132,7 +153,8 @@ def _searches(
             def measure(attempt: Attempt = attempt, reference: Candidate = references[number]) -> _Figure:
                 return _of_outcome(evaluator.judge(attempt.candidate, reference, attempt.proposal.observable))
 
-            yield _Check(number=number, what="search", recorded=_of_outcome(attempt.outcome), measure=measure)
+            recorded, after = _of_outcome(attempt.outcome), references[number].number
+            yield _Check(number=number, what="search", recorded=recorded, measure=measure, after=after)
 
 
 def _looks(archive: Archive, numbers: Sequence[int], evaluator: Evaluator) -> Iterator[_Check]:

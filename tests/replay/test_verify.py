@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +56,7 @@ def verified(folder: Path, evaluator: Scoring, *, elsewhere=None, count: int | N
     references = {
         s.candidate.number: archive.candidates[s.reference] for s in steps(read(folder / "journal.jsonl"), lineage)
     }
-    numbers = sample(archive, count, 0)
+    numbers = sample(archive, references, count, 0)
     return list(verify(archive, numbers, references, evaluator, elsewhere=elsewhere or {}, workers=2))
 
 
@@ -100,12 +101,29 @@ def test_elsewhere_another_kind_of_outcome_differs(folder):
     assert "kind was scored, now failed" in wrong[0].why
 
 
-def test_a_sample_measures_so_many_and_is_the_same_for_the_same_seed(folder):
+def test_a_sample_measures_so_many_and_the_champions_that_they_were_judged_against(folder):
+    """The same ones for the same seed; without all candidates the test labels are left alone."""
     first, second = Scoring(), Scoring()
     found = verified(folder, first, count=4)
     verified(folder, second, count=4)
-    assert len(first.judged) == 4 and sorted(first.judged) == sorted(second.judged)
-    assert not [f for f in found if f.what == "test labels"]
+    assert sorted(first.judged) == sorted(second.judged)
+    assert 4 <= len(first.judged) <= 6 and len(set(first.judged) - {8, 16}) >= 3
+    assert {f.state for f in found} == {"equal"} and not [f for f in found if f.what == "test labels"]
+
+
+def test_a_candidate_is_measured_after_the_champion_that_it_was_judged_against(folder):
+    """A judge that had to measure the champion in between would hold one session and wait for another."""
+    done: list[int] = []
+
+    class Slow(Scoring):
+        def judge(self, candidate, reference, observable):
+            assert reference.number == 0 or reference.number in done
+            found = super().judge(candidate, reference, observable)
+            time.sleep(0.01 * (candidate.number == 8))
+            done.append(candidate.number)
+            return found
+
+    assert states(verified(folder, Slow(), count=19)) == states(verified(folder, Scoring(), count=19))
 
 
 def test_a_journal_that_claims_more_than_was_measured_is_found_out(folder, tmp_path):
