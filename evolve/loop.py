@@ -74,8 +74,10 @@ class Loop:
         self._futures: dict[int, Future[Outcome]] = {}
         self._exhausted = ""
         self.archive = Archive(lineage)
+        self._taken = 0
         for record in journal.records:
             self.archive.apply(record)
+            self._taken += 1
 
     def stop(self) -> None:
         """Ends the run gracefully: what is in flight is judged, nothing new is proposed."""
@@ -159,7 +161,7 @@ class Loop:
         verdict = self._persist(lambda: self._evaluator.confirm(challenger, champion, alpha))
         promoted = verdict.decision == "better"
         if promoted:
-            self._lineage.promote(challenger.commit, 1 + sum(c.promoted for c in self.archive.confirmations))
+            self._lineage.promote(challenger.commit)
         body = {"number": challenger.number, "against": champion.number, "promoted": promoted}
         self._append("confirmed", {**body, "verdict": records.verdict_to_json(verdict)})
 
@@ -220,9 +222,12 @@ class Loop:
         return {a.candidate.commit: note(a.outcome) for a in self.archive.attempts}
 
     def _append(self, kind: str, body: Mapping[str, Any]) -> None:
-        record = self._journal.append(kind, body)
-        self.archive.apply(record)
-        self._observer(record)
+        """Writes a record and takes it, after those that a reviewer wrote meanwhile."""
+        self._journal.append(kind, body)
+        for record in self._journal.since(self._taken):
+            self._taken += 1
+            self.archive.apply(record)
+            self._observer(record)
 
 
 def alpha_of(looks: int) -> float:

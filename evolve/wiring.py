@@ -17,6 +17,7 @@ from evolve.errors import RunError, SetupError, UsageError
 from evolve.journal import Journal, Record, read
 from evolve.lineage import Lineage, require_git
 from evolve.loop import Loop, Settings
+from evolve.review.desk import Desk
 from evolve.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -154,10 +155,9 @@ def open_run(
             canaries = plant(folder.path / "canaries")
             sessions = Sessions(space, task, box, config.workers, deciding=deciding, canaries=canaries)
             judge = Judge(space, task, sessions, Store(folder.measurements), config.seed, report)
+            desks: list[Desk] = []
             loop = Loop(
-                settings=Settings(
-                    seed=config.seed, workers=config.workers, budget=config.budget, budget_s=config.budget_s
-                ),
+                settings=_settings(config),
                 started=started_body(config, space, task, box.name, proposes.name),
                 seed_tree=space.seed,
                 gate=space.check,
@@ -166,13 +166,30 @@ def open_run(
                 lineage=Lineage(folder.lineage),
                 journal=journal,
                 clock=clock,
-                observer=observer,
+                observer=_opening(desks, observer, auto_approve=config.auto_approve),
             )
+            desks.append(Desk(folder.name, loop.archive, Lineage(folder.lineage), journal))
+            desks[0].follow(auto_approve=config.auto_approve)
             yield Run(folder=folder, loop=loop, space=space, sandbox=box, judge=judge)
         finally:
             box.close()
             deciding.close()
             journal.close()
+
+
+def _settings(config: StartConfig) -> Settings:
+    return Settings(seed=config.seed, workers=config.workers, budget=config.budget, budget_s=config.budget_s)
+
+
+def _opening(desks: list[Desk], observer: Callable[[Record], None], *, auto_approve: bool) -> Callable[[Record], None]:
+    """An observer that opens a pull request at each promotion, and with `auto_approve` merges it."""
+
+    def observe(record: Record) -> None:
+        if record.kind == "confirmed" and record.body["promoted"]:
+            desks[0].follow(auto_approve=auto_approve)
+        observer(record)
+
+    return observe
 
 
 def box_for(config: StartConfig, folder: RunFolder) -> Sandbox:
@@ -203,6 +220,7 @@ def resumed(config: StartConfig, first: Record) -> StartConfig:
         runs=config.runs,
         dataset=body["dataset"],
         world=body["world"],
+        auto_approve=config.auto_approve,
     )
 
 

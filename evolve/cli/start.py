@@ -51,6 +51,7 @@ def start(
     resume: Annotated[str, typer.Option(help="Continue the run of this name (`latest`: the newest).")] = "",
     data: Annotated[str, typer.Option(help="A data set of `evolve data list`, for a space that takes one.")] = "",
     world: Annotated[str, typer.Option(help="Family of the generated world (video_ranking).")] = "aligned",
+    auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Merge each promotion; nobody reviews.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line for each event in place of the live table.")] = False,
 ) -> None:
     """Starts a run, or continues one with --resume, and shows it while it goes on.
@@ -70,6 +71,7 @@ def start(
         runs=out,
         dataset=data,
         world=world,
+        auto_approve=auto_approve,
     ).checked()
     code = _drive(config, old, quiet=quiet) if old else _drive_new(config, quiet=quiet)
     if code:
