@@ -36,6 +36,7 @@ def replay(
     first: Annotated[int, typer.Option("--from", help="Begin at this candidate.")] = 1,
     last: Annotated[int | None, typer.Option("--to", help="End with this candidate.")] = None,
     speed: Annotated[float, typer.Option(help="Wait as the run did, so many times faster; 0 does not wait.")] = 0.0,
+    html: Annotated[Path | None, typer.Option(help="Write a page that plays the run, in place of printing.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Measure every candidate again and compare.")] = False,
     sample: Annotated[int | None, typer.Option(help="With --verify: only so many candidates, drawn by --seed.")] = None,
     seed: Annotated[int | None, typer.Option(help="Draws --sample; with --as, seed of the new run.")] = None,
@@ -61,13 +62,13 @@ def replay(
         return
     if sample is not None:
         raise UsageError("--sample says how many candidates to verify", hint="Add --verify.")
-    _walk(folder, first, last, speed, json=json)
+    _walk(folder, first, last, speed, html, json=json)
 
 
 # --- step by step ------------------------------------------------------------------------------
 
 
-def _walk(folder: RunFolder, first: int, last: int | None, speed: float, *, json: bool) -> None:
+def _walk(folder: RunFolder, first: int, last: int | None, speed: float, html: Path | None, *, json: bool) -> None:
     from evolve.journal import read
     from evolve.lineage import Lineage
     from evolve.replay.steps import steps, to_json
@@ -77,6 +78,11 @@ def _walk(folder: RunFolder, first: int, last: int | None, speed: float, *, json
     lineage = Lineage(folder.lineage)
     played = steps(read(folder.journal), lineage)
     wanted = (s for s in played if first <= s.candidate.number and (last is None or s.candidate.number <= last))
+    if html is not None:
+        from evolve.replay.page import write
+
+        print(write(wanted, lineage, folder.name, html))
+        return
     if json:
         print_json([to_json(step, _diff(lineage, step)) for step in wanted])
         return
