@@ -15,13 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evolve.errors import EvolveError, JournalError, UsageError
+from evolve.config import StartConfig
+from evolve.errors import EvolveError, JournalError, SandboxError, UsageError
 from evolve.journal import Journal, read
 from evolve.lineage import Lineage
 from evolve.replay.bundle import JOURNAL, LINEAGE, MANIFEST, export, import_file
 from evolve.replay.steps import steps, to_json
 from evolve.run_folder import RunFolder
-from evolve.wiring import read_archive
+from evolve.wiring import box_for, read_archive
 from tests.cli.test_cli import evolve
 from tests.toys import Ticking, hashes, toy_loop
 
@@ -86,6 +87,13 @@ def test_an_imported_run_goes_on_to_the_same_end(folder, tmp_path):
     loop = toy_loop(taken.path, budget=20)
     loop.run()
     assert loop.archive.champion == read_archive(folder).champion
+
+
+def test_a_strangers_code_never_runs_without_walls(folder, file, tmp_path):
+    config = StartConfig(sandbox="local", workers=1)
+    with pytest.raises(SandboxError, match="local"):
+        box_for(config, import_file(file, tmp_path))
+    box_for(config, folder).close()
 
 
 def test_a_second_import_gets_a_name_of_its_own(file, tmp_path):
