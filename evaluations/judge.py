@@ -6,7 +6,6 @@ time. A reference is always a champion or the seed, so it has been to the full r
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from evaluations.blame import blamed
 from evaluations.observables import claims, did_not_move, mean_of, means
 from evaluations.sessions import Continue, Route, Sessions
 from evaluations.statistics import Paired, SeedVariance, as_seed, pair, undecided, verdict
-from evaluations.store import Store, Walk
+from evaluations.store import Store, Walk, seed_of, walk_key
 from evaluations.task import Task
 from evolve.contracts import (
     Candidate,
@@ -102,6 +101,8 @@ class Judge:
 
     def judge(self, candidate: Candidate, reference: Candidate, observable: Observable | None) -> Outcome:
         """Runs the funnel; see `contracts.Evaluator.judge`."""
+        if reference.number != candidate.number:  # before a session is held: two of them could wait for each other
+            self._search(reference, 0)
         first, spent = self._search(candidate, 0, self._worth_going_on(candidate, reference))
         if first.fault:
             return blamed(first, spent, self._space.rungs)
@@ -233,12 +234,11 @@ class Judge:
         return self._walk(candidate, route)[0]
 
     def _walk(self, candidate: Candidate, route: Route, on_rung: Continue | None = None) -> tuple[Walk, float]:
-        names = ".".join(rung.name for rung in route.rungs)
-        what = (self._space.digest, self._task.digest, candidate.fingerprint)
-        key = (*what, route.split, names, route.seed, route.final)
+        names, what = [rung.name for rung in route.rungs], (self._space.digest, self._task.digest)
+        key = walk_key(*what, candidate.fingerprint, route.split, names, route.seed, final=route.final)
 
         def run() -> Walk:
-            self._report(candidate.number, f"{route.split}: {names.replace('.', ', ')}")
+            self._report(candidate.number, f"{route.split}: {', '.join(names)}")
             return self._sessions.walk(candidate, route, on_rung)
 
         walk, fresh = self._store.get_or_run(key, run)
@@ -246,8 +246,7 @@ class Judge:
 
     def seed_of(self, purpose: str, k: int) -> int:
         """The k-th training seed of a purpose, of this run."""
-        digest = hashlib.sha256(f"{self._seed}/{purpose}/{k}".encode()).digest()
-        return int.from_bytes(digest[:4], "little")
+        return seed_of(self._seed, purpose, k)
 
     def _at(self, candidate: Candidate, like: Sequence[Measurement]) -> list[Measurement]:
         """The candidate's measurements at the same rung and seeds as `like`; measured now where they are missing."""

@@ -38,6 +38,19 @@ class Walk:
         return next((m for m in self.measurements if m.rung == rung), None)
 
 
+def seed_of(run_seed: int, purpose: str, k: int) -> int:
+    """The k-th training seed of a purpose (`search`, `confirm`, `final`) of a run."""
+    digest = hashlib.sha256(f"{run_seed}/{purpose}/{k}".encode()).digest()
+    return int.from_bytes(digest[:4], "little")
+
+
+def walk_key(
+    space: str, task: str, fingerprint: str, split: str, rungs: Sequence[str], seed: int, *, final: bool = False
+) -> tuple[object, ...]:
+    """What names a walk: digests of the space and the task, the tree, and the route."""
+    return (space, task, fingerprint, split, ".".join(rungs), seed, final)
+
+
 class Store:
     """Walks by key. `get_or_run` runs each key once, however many threads ask for it."""
 
@@ -47,12 +60,20 @@ class Store:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._guard = threading.Lock()
 
+    def find(self, key: Sequence[object]) -> Walk | None:
+        """The walk of a key, or None where it was never run."""
+        path = self._path(key)
+        return _load(path) if path.exists() else None
+
+    def _path(self, key: Sequence[object]) -> Path:
+        name = hashlib.sha256(json.dumps([str(part) for part in key]).encode()).hexdigest()[:40]
+        return self._folder / f"{name}.npz"
+
     def get_or_run(self, key: Sequence[object], run: Callable[[], Walk]) -> tuple[Walk, bool]:
         """The walk of a key, and whether it had to be run now."""
-        name = hashlib.sha256(json.dumps([str(part) for part in key]).encode()).hexdigest()[:40]
-        path = self._folder / f"{name}.npz"
+        path = self._path(key)
         with self._guard:
-            lock = self._locks[name]
+            lock = self._locks[path.stem]
         with lock:
             if path.exists():
                 return _load(path), False

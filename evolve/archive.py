@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from evolve import records
 from evolve.contracts import (
@@ -22,6 +22,9 @@ from evolve.contracts import (
 from evolve.errors import RunError
 from evolve.fingerprint import fingerprint
 from evolve.journal import Record
+
+REVIEWS = frozenset({"approved", "rejected", "commented", "rolled_back"})
+"""Kinds of records that a review writes; the search decides nothing by them."""
 
 
 class TreeReader(Protocol):
@@ -60,6 +63,17 @@ class Confirmation:
     promoted: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What a person, or `--auto-approve`, did with a pull request. `commit` is what it made of `main`, if anything."""
+
+    pull: int
+    kind: Literal["approved", "rejected", "commented", "rolled_back"]
+    text: str
+    commit: str
+    at: float
+
+
 class Archive:
     """Everything that a run knows. `apply` is the only way in."""
 
@@ -73,6 +87,7 @@ class Archive:
         self.pending: list[Pending] = []
         self.refusals: list[Refusal] = []
         self.confirmations: list[Confirmation] = []
+        self.reviews: list[Review] = []
         self.refused_in_a_row = 0
         self.floor: NoiseFloor | None = None
         self.champion: Candidate | None = None
@@ -92,6 +107,9 @@ class Archive:
 
     def apply(self, record: Record) -> None:
         """Takes one record of the journal. Raises RunError on a kind that it does not know."""
+        if record.kind in REVIEWS:
+            self._review(record)
+            return
         take = getattr(self, f"_on_{record.kind}", None)
         if take is None:
             raise RunError(
@@ -115,7 +133,24 @@ class Archive:
             attempts=tuple(self.attempts),
             pending=tuple(Waiting(candidate=p.candidate, proposal=p.proposal) for p in self.pending),
             tried=self.tried,
+            rejections=self.rejections(),
         )
+
+    @property
+    def promoted(self) -> list[Confirmation]:
+        """The promotions in order: number n, from one, opened pull request n."""
+        return [look for look in self.confirmations if look.promoted]
+
+    def rejections(self) -> dict[int, str]:
+        """Candidate's number -> why a person rejected the pull request that it opened, as decided last."""
+        found: dict[int, str] = {}
+        for review in self.reviews:
+            number = self.promoted[review.pull - 1].number
+            if review.kind == "rejected":
+                found[number] = review.text
+            elif review.kind == "approved":
+                found.pop(number, None)
+        return found
 
     def outcome(self, number: int) -> Outcome | None:
         """The outcome of candidate `number`, or None while it waits (and for the seed)."""
@@ -162,6 +197,13 @@ class Archive:
 
     def _on_ended(self, body: Mapping[str, Any]) -> None:
         self.ended = body["reason"]
+
+    def _review(self, record: Record) -> None:
+        body = record.body
+        pull, kind = body["pull"], cast(Literal["approved", "rejected", "commented", "rolled_back"], record.kind)
+        if not 1 <= pull <= len(self.promoted):
+            raise RunError(f"record {record.number} of the journal reviews pull request {pull}, which was never opened")
+        self.reviews.append(Review(pull=pull, kind=kind, text=body["text"], commit=body["commit"], at=record.at))
 
     def _add(self, number: int, commit: str, parents: tuple[str, ...]) -> Candidate:
         tree = self._lineage.tree(commit)

@@ -34,6 +34,8 @@ class StartConfig:
     """Name of an imported data set for a space that takes one; empty takes the space's own."""
     world: str = "aligned"
     """Family of the generated world (`video_ranking`)."""
+    auto_approve: bool = False
+    """Merge each pull request when it is opened: nobody reviews."""
 
     def checked(self) -> StartConfig:
         """Itself, with workers resolved. Raises UsageError."""

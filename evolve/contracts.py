@@ -256,7 +256,7 @@ class History:
 
     `attempts` are the finished attempts, in order; `pending` are candidates proposed but not yet
     judged; `seed` and `champion` are always there. `tried` says whether an equal tree was ever
-    proposed.
+    proposed. `rejections` says of a candidate, by its number, why a person rejected its pull request.
     """
 
     number: int
@@ -266,6 +266,7 @@ class History:
     attempts: Sequence[Attempt]
     pending: Sequence[Waiting]
     tried: Callable[[Tree], bool]
+    rejections: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@
     ├── UsageError         an argument or a file of the user's that can't be used
     │   └── DataError      a data set that is missing or has the wrong columns
     ├── RunError           a run folder that can't be opened or continued
-    │   └── JournalError   a journal whose hash chain is broken
+    │   ├── JournalError   a journal whose hash chain is broken
+    │   └── OutOfEvidence  a replay asked for what its run never tried
     ├── SandboxError       the sandbox itself failed (engine gone, disk full): retried, never blamed
     ├── ModelError         a language model's provider gave no usable answer
     ├── PlatformError      an experiment platform that does not answer, or not as agreed: ask again later
@@ -56,6 +57,10 @@ class JournalError(RunError):
     def __init__(self, message: str, *, record: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.record = record
+
+
+class OutOfEvidence(RunError):
+    """A replay asked for what its run never tried: nothing is made up, so it stops there."""
 
 
 class SandboxError(EvolveError):

@@ -3,16 +3,21 @@
 The hash of a record covers its number, kind and body but nothing that was measured with a clock
 (`MEASURED`): two runs with one seed have one chain of hashes. Knows nothing of what the kinds mean.
 
+Several processes may append: the one that runs the search, and whoever reviews meanwhile. Each takes the file's lock
+for one record, and first reads what the others wrote.
+
 A record is handed to the operating system before `append` returns, so a killed process loses
 nothing; a power cut may lose the last seconds, unless `durable` asks for an fsync at each record.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,23 +45,50 @@ class Record:
 
 
 class Journal:
-    """Appends to and reads one journal file. One process at a time holds it (see `evolve.run_folder`)."""
+    """Appends to and reads one journal file."""
 
     def __init__(self, path: Path, clock: Clock, *, durable: bool = False) -> None:
         self._clock, self._durable = clock, durable
         self.path = path
-        kept, whole_bytes = _read_whole(path)
-        self._records = kept
+        self._records: list[Record] = []
+        self._bytes = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.ftruncate(self._file, whole_bytes)
+        with self._locked():
+            pass
 
     @property
     def records(self) -> tuple[Record, ...]:
         """Everything so far, in order."""
         return tuple(self._records)
 
+    def since(self, number: int) -> Iterator[Record]:
+        """The records from `number` on, those too that come while they are looked at."""
+        while number < len(self._records):
+            yield self._records[number]
+            number += 1
+
     def append(self, kind: str, body: Body) -> Record:
-        """Writes one record and hands it to the operating system. Raises RunError where it can't."""
+        """Writes one record and hands it to the operating system; what other processes wrote since comes before it.
+
+        Raises RunError where it can't be written.
+        """
+        with self._locked():
+            return self._append(kind, body)
+
+    @contextmanager
+    def _locked(self) -> Generator[None]:
+        """Holds the file, whole and read to its end; a torn last line is of a writer that is dead."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            if os.fstat(self._file).st_size != self._bytes:
+                found, self._bytes = _read_whole(self.path, self._bytes, self._records)
+                self._records.extend(found)
+                os.ftruncate(self._file, self._bytes)
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _append(self, kind: str, body: Body) -> Record:
         previous = self._records[-1].hash if self._records else GENESIS
         number, at = len(self._records), self._clock.now()
         timeless, measured = split_measured(body)
@@ -66,6 +98,7 @@ class Journal:
         self._write((json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n").encode())
         record = Record(number=number, kind=kind, body=body, at=at, hash=digest)
         self._records.append(record)
+        self._bytes = os.fstat(self._file).st_size
         return record
 
     def _write(self, line: bytes) -> None:
@@ -122,17 +155,20 @@ def join_measured(timeless: Body, measured: Body) -> dict[str, Any]:
     return whole
 
 
-def _read_whole(path: Path) -> tuple[list[Record], int]:
+def _read_whole(path: Path, start: int = 0, before: Sequence[Record] = ()) -> tuple[list[Record], int]:
+    """The whole records from byte `start` on, which follow those `before`, and the byte at which they end."""
     if not path.exists():
         return [], 0
-    text = path.read_bytes()
+    with path.open("rb") as file:
+        file.seek(start)
+        text = file.read()
     whole_bytes = text.rfind(b"\n") + 1
     records: list[Record] = []
-    previous = GENESIS
-    for number, line in enumerate(text[:whole_bytes].splitlines()):
+    previous = before[-1].hash if before else GENESIS
+    for number, line in enumerate(text[:whole_bytes].splitlines(), len(before)):
         records.append(_parse(path, line, number, previous))
         previous = records[-1].hash
-    return records, whole_bytes
+    return records, start + whole_bytes
 
 
 def _parse(path: Path, line: bytes, number: int, previous: str) -> Record:

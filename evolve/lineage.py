@@ -1,8 +1,9 @@
 """The git repository of everything that was tried: one bare repository a run, in plain git.
 
-`main` is the champion, `refs/evolve/candidates/<n>` every candidate, tags `champion/<k>` every
-promotion. Dates are the candidate's number, authors are fixed: one seed, one set of hashes. Knows
-nothing of scores but what it is given as notes.
+`confirmed` is the search's champion, `refs/evolve/candidates/<n>` every candidate. Branch
+`evolve/<run>/<n>` is pull request n, `main` what was approved, tag `champion/<n>` each approval.
+Dates are the candidate's number, authors are fixed: one seed, one set of hashes. Knows nothing of
+scores but what it is given as notes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,10 +50,16 @@ class Lineage:
 
     def commit(self, number: int, tree: Tree, parents: Sequence[str], message: str) -> str:
         """Commits the whole `tree` as candidate `number`; returns the commit's hash (40 hex digits)."""
-        stream = _commit_stream(f"{CANDIDATES}/{number}", EPOCH + number, tree, parents, message)
-        commit = self._fast_import(stream + b"get-mark :1\ndone\n").strip()
+        commit = self.write(f"{CANDIDATES}/{number}", number, tree, parents, message)
         if not parents:
             self._git("update-ref", "refs/heads/main", commit)
+            self._git("update-ref", "refs/heads/confirmed", commit)
+        return commit
+
+    def write(self, ref: str, number: int, tree: Tree, parents: Sequence[str], message: str) -> str:
+        """Commits the whole `tree` with the date of candidate `number` and moves `ref` there; returns the hash."""
+        stream = _commit_stream(ref, EPOCH + number, tree, parents, message)
+        commit = self._fast_import(stream + b"get-mark :1\ndone\n").strip()
         self._trees[commit] = dict(tree)
         return commit
 
@@ -82,10 +90,57 @@ class Lineage:
             )
         return commit
 
-    def promote(self, commit: str, champion: int) -> None:
-        """Makes `commit` the champion: moves `main` and sets the tag `champion/<champion>`."""
-        self._git("update-ref", f"refs/tags/champion/{champion}", commit)
-        self._git("update-ref", "refs/heads/main", commit)
+    def candidates(self) -> list[str]:
+        """The commits of candidates 0, 1, 2, ... up to the first number that is missing."""
+        told = self._git("for-each-ref", "--format=%(refname) %(objectname)", CANDIDATES).split("\n")
+        found = {ref.rpartition("/")[2]: commit for ref, _, commit in (line.partition(" ") for line in told)}
+        return [found[str(n)] for n in takewhile(lambda n: str(n) in found, count())]
+
+    def listing(self, commit: str, most_bytes: int) -> str | None:
+        """What `git ls-tree -r -l -z` says of a commit; None where that is longer than `most_bytes`."""
+        command = ["git", "--git-dir", str(self.path), "ls-tree", "-r", "-l", "-z", "--full-tree", commit]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
+            assert running.stdout is not None
+            told = running.stdout.read(most_bytes + 1)
+            running.kill()
+        return told.decode(errors="replace") if len(told) <= most_bytes else None
+
+    def bundle(self, file: Path) -> None:
+        """Writes everything, every ref included, to a git bundle."""
+        self._git("bundle", "create", "--quiet", str(file.resolve()), "--all")
+
+    def unbundle(self, file: Path) -> None:
+        """Takes every ref of a git bundle, after git has checked every object of it. Raises RunError."""
+        words = ("-c", "fetch.fsckObjects=true", "-c", "core.bigFileThreshold=1m", "fetch", "--quiet", "--no-tags")
+        self._git(*words, "--no-write-fetch-head", str(file.resolve()), "+refs/*:refs/*")
+
+    def promote(self, commit: str) -> None:
+        """Makes `commit` the search's champion: moves the branch `confirmed`."""
+        self._git("update-ref", "refs/heads/confirmed", commit)
+
+    def point(self, ref: str, commit: str, before: str = "") -> None:
+        """Moves `ref` to `commit`. With `before`, raises RunError where it is not there now."""
+        self._git("update-ref", ref, commit, *([before] if before else []))
+
+    def drop(self, ref: str) -> None:
+        """Takes a ref away."""
+        self._git("update-ref", "-d", ref)
+
+    def head(self, ref: str) -> str:
+        """The commit that a ref points to, or nothing."""
+        return self._git("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", check=False).strip()
+
+    def branches(self) -> list[str]:
+        """The names of all branches."""
+        return self._git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split()
+
+    def conflicts(self, ours: str, theirs: str) -> str:
+        """What a merge of two commits would leave to a person: the names of files and git's messages."""
+        return self._git("merge-tree", "--write-tree", "--name-only", "--messages", ours, theirs, check=False)
+
+    def patches(self, older: str, newer: str) -> str:
+        """The commits from `older` to `newer` as one file for `git am`."""
+        return self._git("format-patch", "--stdout", "--no-color", "--no-ext-diff", f"{older}..{newer}")
 
     def diff(self, older: str, newer: str) -> str:
         """The unified diff between two commits."""

@@ -74,8 +74,10 @@ class Loop:
         self._futures: dict[int, Future[Outcome]] = {}
         self._exhausted = ""
         self.archive = Archive(lineage)
+        self._taken = 0
         for record in journal.records:
             self.archive.apply(record)
+            self._taken += 1
 
     def stop(self) -> None:
         """Ends the run gracefully: what is in flight is judged, nothing new is proposed."""
@@ -132,7 +134,9 @@ class Loop:
         refusal = self._refusal(tree)
         if refusal:
             body = records.proposal_to_json(proposal)
-            self._append("refused", {"proposal": body, "gate": refusal.gate, "reason": refusal.reason})
+            # No commit holds a refused proposal's files, and a replay needs them.
+            body = {"proposal": body, "files": dict(proposal.files)}
+            self._append("refused", {**body, "gate": refusal.gate, "reason": refusal.reason})
             return
         commit = self._lineage.commit(history.number, tree, proposal.parents, message(proposal))
         body = {"number": history.number, "commit": commit, "reference": history.champion.number}
@@ -161,7 +165,7 @@ class Loop:
         verdict = self._persist(lambda: self._evaluator.confirm(challenger, champion, alpha))
         promoted = verdict.decision == "better"
         if promoted:
-            self._lineage.promote(challenger.commit, 1 + sum(c.promoted for c in self.archive.confirmations))
+            self._lineage.promote(challenger.commit)
         body = {"number": challenger.number, "against": champion.number, "promoted": promoted}
         self._append("confirmed", {**body, "verdict": records.verdict_to_json(verdict)})
 
@@ -222,9 +226,12 @@ class Loop:
         return {a.candidate.commit: note(a.outcome) for a in self.archive.attempts}
 
     def _append(self, kind: str, body: Mapping[str, Any]) -> None:
-        record = self._journal.append(kind, body)
-        self.archive.apply(record)
-        self._observer(record)
+        """Writes a record and takes it, after those that a reviewer wrote meanwhile."""
+        self._journal.append(kind, body)
+        for record in self._journal.since(self._taken):
+            self._taken += 1
+            self.archive.apply(record)
+            self._observer(record)
 
 
 def alpha_of(looks: int) -> float:

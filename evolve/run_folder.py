@@ -60,6 +60,15 @@ class RunFolder:
         """The page for people."""
         return self.path / "report.html"
 
+    @property
+    def manifest(self) -> Path:
+        """What an imported run came with; a run of one's own has none."""
+        return self.path / "manifest.json"
+
+    def is_imported(self) -> bool:
+        """Whether the run came from elsewhere: its code is a stranger's, whatever its journal says."""
+        return self.manifest.exists()
+
     @contextmanager
     def held(self) -> Generator[None]:
         """Holds the run for writing; a second process gets a RunError. Freed by the kernel if we are killed."""

@@ -17,6 +17,7 @@ from evolve.errors import RunError, SetupError, UsageError
 from evolve.journal import Journal, Record, read
 from evolve.lineage import Lineage, require_git
 from evolve.loop import Loop, Settings
+from evolve.review.desk import Desk
 from evolve.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def load_task(space: str, dataset: str, world: str, cache: Path) -> Task:
     raise UsageError(f"the space `{space}` has no task", hint="`evolve spaces` lists those that can be run.")
 
 
-def _catalogue(space: SearchSpace) -> Proposer:
+def catalogue(space: SearchSpace) -> Proposer:
+    """The proposer that needs no model."""
     from agents.catalog import CatalogProposer
 
     return CatalogProposer(space=space)
@@ -91,10 +93,18 @@ def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: s
 
 
 def versions() -> dict[str, str]:
-    """What decides bits: interpreter, torch, numpy, machine."""
+    """What decides bits: interpreter, torch, numpy, machine, processor."""
     names = ("evolve-automl", "torch", "numpy", "scipy", "optuna", "libcst")
     found = {name: metadata.version(name) for name in names if _installed(name)}
-    return {"python": platform.python_version(), "machine": platform.machine(), **found}
+    return {"python": platform.python_version(), "machine": platform.machine(), "processor": _processor(), **found}
+
+
+def _processor() -> str:
+    """The processor's model: another one may sum in another order and give other last bits."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or "unknown")
 
 
 def _installed(name: str) -> bool:
@@ -119,10 +129,6 @@ def open_run(
     """Opens a new or an old run for writing and closes its sandbox at the end. `proposer` makes another one than
     the catalogue's; a run is resumed with the kind of proposer that it began with. `model_answers` says that a
     language model writes the candidates, so that a sandbox without walls is refused."""
-    from evaluations.judge import Judge
-    from evaluations.sessions import Sessions
-    from evaluations.store import Store
-    from sandbox.canary import plant
     from sandbox.choose import choose
     from search_spaces.space import load
 
@@ -137,16 +143,15 @@ def open_run(
         task = load_task(config.space, config.dataset, config.world, cache)
         if journal.records:
             require_same(journal.records[0], space, task)
-        box = _sandbox(config, model_answers=model_answers)
+        box = box_for(config, folder, model_answers=model_answers)
         # Forked workers are for the search: what decides a promotion comes from the strongest wall of the machine.
         deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
         try:
-            proposes = (proposer or _catalogue)(space)
+            proposes = (proposer or catalogue)(space)
             if journal.records:
                 require_proposer(journal.records[0], proposes)
-            canaries = plant(folder.path / "canaries")
-            sessions = Sessions(space, task, box, config.workers, deciding=deciding, canaries=canaries)
-            judge = Judge(space, task, sessions, Store(folder.measurements), config.seed, report)
+            judge = _judge(config, folder, space, task, box, deciding, report)
+            desks: list[Desk] = []
             loop = Loop(
                 settings=_settings(config),
                 started=started_body(config, space, task, box.name, proposes.name),
@@ -157,8 +162,10 @@ def open_run(
                 lineage=Lineage(folder.lineage),
                 journal=journal,
                 clock=clock,
-                observer=observer,
+                observer=_opening(desks, observer, auto_approve=config.auto_approve),
             )
+            desks.append(Desk(folder.name, loop.archive, Lineage(folder.lineage), journal))
+            desks[0].follow(auto_approve=config.auto_approve)
             yield Run(folder=folder, loop=loop, space=space, sandbox=box, judge=judge)
         finally:
             box.close()
@@ -166,15 +173,52 @@ def open_run(
             journal.close()
 
 
-def _sandbox(config: StartConfig, *, model_answers: bool) -> Sandbox:
-    from sandbox.choose import choose
+def _judge(
+    config: StartConfig,
+    folder: RunFolder,
+    space: SearchSpace,
+    task: Task,
+    box: Sandbox,
+    deciding: Sandbox,
+    report: Report,
+) -> Judge:
+    from evaluations.judge import Judge
+    from evaluations.sessions import Sessions
+    from evaluations.store import Store
+    from sandbox.canary import plant
 
-    image, runtime, gpus = config.image, config.runtime, config.gpus
-    return choose(config.sandbox, config.workers, image=image, runtime=runtime, gpus=gpus, model_answers=model_answers)
+    canaries = plant(folder.path / "canaries")
+    sessions = Sessions(space, task, box, config.workers, deciding=deciding, canaries=canaries)
+    return Judge(space, task, sessions, Store(folder.measurements), config.seed, report)
 
 
 def _settings(config: StartConfig) -> Settings:
     return Settings(seed=config.seed, workers=config.workers, budget=config.budget, budget_s=config.budget_s)
+
+
+def _opening(desks: list[Desk], observer: Callable[[Record], None], *, auto_approve: bool) -> Callable[[Record], None]:
+    """An observer that opens a pull request at each promotion, and with `auto_approve` merges it."""
+
+    def observe(record: Record) -> None:
+        if record.kind == "confirmed" and record.body["promoted"]:
+            desks[0].follow(auto_approve=auto_approve)
+        observer(record)
+
+    return observe
+
+
+def box_for(config: StartConfig, folder: RunFolder, *, model_answers: bool = False) -> Sandbox:
+    """The sandbox that a run's candidates get: a model's answers, and an imported run's code, never run in `local`."""
+    from sandbox.choose import choose
+
+    return choose(
+        config.sandbox,
+        workers=config.workers,
+        image=config.image,
+        runtime=config.runtime,
+        gpus=config.gpus,
+        model_answers=model_answers or folder.is_imported(),
+    )
 
 
 def resumed(config: StartConfig, first: Record) -> StartConfig:
@@ -193,6 +237,7 @@ def resumed(config: StartConfig, first: Record) -> StartConfig:
         runs=config.runs,
         dataset=body["dataset"],
         world=body["world"],
+        auto_approve=config.auto_approve,
     )
 
 

@@ -139,7 +139,7 @@ def toy_loop(
     clock = Ticking(start)
     return Loop(
         settings=Settings(seed=0, workers=workers, budget=budget),
-        started=STARTED,
+        started={**STARTED, "workers": workers},
         seed_tree=SEED_TREE,
         gate=lambda tree: f"{refused} is not allowed" if number_in(tree) == refused else None,
         proposer=proposer or Counting(),

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from evolve.cli import about, agent, box, look, start
+from evolve.cli import about, agent, box, carry, look, pr, replay, start
 from evolve.cli.printing import clean
 from evolve.errors import EvolveError
 
@@ -32,6 +32,10 @@ app.command("report")(look.report)
 app.command("models")(agent.models)
 app.command("steer")(agent.steer)
 app.add_typer(agent.agents, name="agents")
+app.command("replay")(replay.replay)
+app.command("export")(carry.export_run)
+app.command("import")(carry.import_run)
+app.add_typer(pr.pr, name="pr")
 app.command("spaces")(about.spaces)
 app.command("techniques")(about.techniques)
 app.add_typer(about.data, name="data")

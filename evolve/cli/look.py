@@ -196,7 +196,7 @@ def show(number: Number, run: RunName = "", out: Out = RUNS, json: Json = False)
     rows = _about(archive, candidate)
     print_table("", ("", ""), [[f"[dim]{name}[/]", text] for name, text in rows if text.strip()])
     screen.print()
-    _print_diff(_diff(folder, archive, candidate, None))
+    print_diff(_diff(folder, archive, candidate, None))
 
 
 def _about(archive: Archive, candidate: Candidate) -> Iterator[tuple[str, str]]:
@@ -233,7 +233,7 @@ def diff(
     """The code that differs between a candidate and its parent, or another candidate."""
     folder, archive = _open(run, out)
     against = _candidate(archive, other) if other >= 0 else None
-    _print_diff(_diff(folder, archive, _candidate(archive, number), against))
+    print_diff(_diff(folder, archive, _candidate(archive, number), against))
 
 
 def _diff(folder: RunFolder, archive: Archive, candidate: Candidate, against: Candidate | None) -> str:
@@ -243,7 +243,8 @@ def _diff(folder: RunFolder, archive: Archive, candidate: Candidate, against: Ca
     return Lineage(folder.lineage).diff(older, candidate.commit)
 
 
-def _print_diff(text: str) -> None:
+def print_diff(text: str) -> None:
+    """A diff, coloured on a terminal; what a terminal would obey is taken out."""
     from rich.syntax import Syntax
 
     screen = console()

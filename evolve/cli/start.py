@@ -60,6 +60,7 @@ def start(
     price: Annotated[str, typer.Option(help="PROMPT,ANSWER in USD a million tokens, where it is not known.")] = "",
     budget_usd: Annotated[float | None, typer.Option(help="Stop before models cost more than this.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Stop before models take more tokens than this.")] = None,
+    auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Merge each promotion; nobody reviews.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line for each event in place of the live table.")] = False,
 ) -> None:
     """Starts a run, or continues one with --resume, and shows it while it goes on.
@@ -80,6 +81,7 @@ def start(
         runs=out,
         dataset=data,
         world=world,
+        auto_approve=auto_approve,
     ).checked()
     asked = ModelConfig(
         model=model, api_base=api_base, price=price, budget_usd=budget_usd, budget_tokens=budget_tokens

@@ -51,13 +51,13 @@ def test_a_file_that_a_candidate_drops_is_gone_from_its_commit(tmp_path):
     assert lineage.tree(lineage.commit(1, {"model.py": "x = 1\n"}, (first,), "less")) == {"model.py": "x = 1\n"}
 
 
-def test_a_promotion_moves_main_and_sets_a_tag(tmp_path):
+def test_a_promotion_moves_the_confirmed_branch_and_leaves_main_to_a_reviewer(tmp_path):
     lineage = Lineage(tmp_path / "l.git")
     first = lineage.commit(0, TREE, (), "seed")
     second = lineage.commit(1, {"model.py": "x = 1\n"}, (first,), "less")
     assert git(lineage, "rev-parse", "main").strip() == first
-    lineage.promote(second, 1)
-    assert git(lineage, "rev-parse", "main", "champion/1").split() == [second, second]
+    lineage.promote(second)
+    assert git(lineage, "rev-parse", "main", "confirmed").split() == [first, second]
 
 
 def test_metrics_stand_in_the_log_as_notes(tmp_path):

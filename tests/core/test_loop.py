@@ -48,7 +48,7 @@ def test_only_a_confirmed_gain_makes_a_champion(tmp_path):
     loop.run()
     assert loop.archive.champion.number == 16
     assert [c.number for c in loop.archive.confirmations if c.promoted] == [8, 16]
-    assert loop._lineage.repository.commit("main").hexsha == loop.archive.champion.commit
+    assert loop._lineage.repository.commit("confirmed").hexsha == loop.archive.champion.commit
 
 
 def test_the_levels_of_all_looks_together_stay_within_the_error_budget():

@@ -1,0 +1,102 @@
+"""What pull requests there are and how they stand: folded from the archive. Knows no git."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from evolve.archive import Archive, Confirmation, Review
+from evolve.errors import UsageError
+
+State = Literal["open", "approved", "rejected", "rolled back"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pull:
+    """A promotion as it is offered to a person.
+
+    `steps` are the candidates from what it shares with the champion it was confirmed against to itself, one commit
+    each; `takes_back` are steps of that champion that it does not stand on, so that merging undoes them.
+    """
+
+    number: int
+    candidate: int
+    look: Confirmation
+    steps: tuple[int, ...]
+    takes_back: tuple[int, ...]
+    state: State
+    reviews: tuple[Review, ...]
+
+
+def pulls(archive: Archive) -> list[Pull]:
+    """Every pull request in order of its number."""
+    states = _states(archive)
+    found: list[Pull] = []
+    for number, look in enumerate(archive.promoted, 1):
+        steps, takes_back = _series(archive, look)
+        reviews = tuple(review for review in archive.reviews if review.pull == number)
+        found.append(
+            Pull(
+                number=number,
+                candidate=look.number,
+                look=look,
+                steps=steps,
+                takes_back=takes_back,
+                state=states[number - 1],
+                reviews=reviews,
+            )
+        )
+    return found
+
+
+def pull(archive: Archive, number: int) -> Pull:
+    """Pull request `number`. Raises UsageError where there is none."""
+    found = pulls(archive)
+    if not 1 <= number <= len(found):
+        known = f"there are 1 to {len(found)}" if found else "no promotion has opened one yet"
+        raise UsageError(f"there is no pull request {number}: {known}", hint="See `evolve pr list`.")
+    return found[number - 1]
+
+
+def standing(archive: Archive) -> list[Review]:
+    """The approvals that `main` is made of now, oldest first."""
+    merged: list[Review] = []
+    for review in archive.reviews:
+        if review.kind == "approved":
+            merged.append(review)
+        elif review.kind == "rolled_back":
+            merged = [other for other in merged if other.pull < review.pull]
+    return merged
+
+
+def _states(archive: Archive) -> list[State]:
+    """An approval covers the open ones below it, and a rollback all that came in with its merge."""
+    states: list[State] = ["open"] * len(archive.promoted)
+    covered: dict[int, list[int]] = {}
+    for review in archive.reviews:
+        if review.kind == "rejected":
+            states[review.pull - 1] = "rejected"
+        elif review.kind == "approved":
+            covered[review.pull] = [n for n in range(1, review.pull + 1) if states[n - 1] != "approved"]
+            for number in covered[review.pull]:
+                states[number - 1] = "approved"
+        elif review.kind == "rolled_back":
+            for number in covered.get(review.pull, [review.pull]):
+                states[number - 1] = "rolled back"
+    return states
+
+
+def _series(archive: Archive, look: Confirmation) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    champion = _line(archive, look.against)
+    own = _line(archive, look.number)
+    shared = set(own) & set(champion)
+    steps = tuple(number for number in reversed(own) if number not in shared)
+    return steps, tuple(number for number in reversed(champion) if number not in shared)
+
+
+def _line(archive: Archive, number: int) -> list[int]:
+    """A candidate and its first parents, down to the seed."""
+    line = [number]
+    while parents := archive.candidates[line[-1]].parents:
+        line.append(archive.by_commit[parents[0]].number)
+    return line
