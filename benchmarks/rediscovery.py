@@ -2,15 +2,15 @@
 
 A kind counts where a step of the run brought it, and that step's candidate beats the same candidate less that technique
 (leave-one-out, so that a step of several techniques credits each with its own part) on users whom the search never saw,
-under fresh training seeds, at .05 shared by the five kinds. Of a kind's steps the one whose candidate gained most in
-the search is taken. The same in worlds in which no ranking is better than another (family `noise`): there nothing may
-be found.
+under fresh training seeds, at .05 shared by the five kinds. Of a kind's steps the one that gained most over its own
+parent in the search is taken. The same in worlds in which no ranking is better than another (family `noise`): there
+nothing may be found.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from agents import edits
 from benchmarks.common import Result, main, progress
 from benchmarks.runs import PLACE, QUICK_BUDGET, finished, reopened
+from evolve.archive import Archive
 from evolve.contracts import Attempt, Candidate, Scored, Technique
 from evolve.fingerprint import fingerprint
 
@@ -37,19 +38,21 @@ REPLICATES = 8
 LEAST_KINDS, LEAST_RUNS = 3, 2
 
 
-def best_step(attempts: Sequence[Attempt], names: tuple[str, ...]) -> Attempt | None:
-    """Of the steps that brought a technique of the kind, the one whose candidate gained most over the seed."""
+def best_step(archive: Archive, names: tuple[str, ...]) -> Attempt | None:
+    """Of the steps that brought a technique of the kind, the one that gained most over its own parent."""
     steps = [
         attempt
-        for attempt in attempts
+        for attempt in archive.attempts
         if set(attempt.proposal.technique.split("+")) & set(names) and isinstance(attempt.outcome, Scored)
     ]
-    return max(steps, key=gain, default=None)
+    return max(steps, key=lambda step: gain_over_parent(archive, step), default=None)
 
 
-def gain(attempt: Attempt) -> float:
-    """Over the seed, in the search."""
-    return attempt.outcome.gain if isinstance(attempt.outcome, Scored) else float("-inf")
+def gain_over_parent(archive: Archive, attempt: Attempt) -> float:
+    """What the search says the whole step gave."""
+    parent = archive.outcome(archive.by_commit[attempt.proposal.parents[0]].number)
+    assert isinstance(attempt.outcome, Scored)
+    return attempt.outcome.gain - (parent.gain if isinstance(parent, Scored) else 0.0)
 
 
 def without(step: Attempt, parent: Candidate, names: tuple[str, ...], cards: Mapping[str, Technique]) -> Candidate:
@@ -73,14 +76,14 @@ def rediscovered(seed: int, world: str, budget: int, place: Path) -> dict[str, A
         cards = {technique.name: technique for technique in run.space.techniques}
         for kind, names in KINDS.items():
             tried = sum(bool(set(a.proposal.technique.split("+")) & set(names)) for a in archive.attempts)
-            step = best_step(archive.attempts, names)
+            step = best_step(archive, names)
             found[kind] = {"tried": tried, "confirmed": False}
-            if step is not None and gain(step) > 0:
+            if step is not None and gain_over_parent(archive, step) > 0:
                 less = without(step, archive.by_commit[step.proposal.parents[0]], names, cards)
                 verdict = run.judge.confirm(step.candidate, less, ALPHA, REPLICATES)
                 found[kind] |= {
                     "step": f"#{step.candidate.number} {step.proposal.technique}",
-                    "gain": round(gain(step), 4),
+                    "search": round(gain_over_parent(archive, step), 4),
                     "effect": round(verdict.effect, 4),
                     "interval": (round(verdict.low, 4), round(verdict.high, 4)),
                     "confirmed": verdict.decision == "better",
