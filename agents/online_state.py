@@ -89,10 +89,11 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
 
 def decision_from_json(body: Mapping[str, Any]) -> Decision:
     """The decision of a record."""
-    floats: dict[str, Any] = {name: float(body[name]) for name in ("effect", "low", "high", "log_e", "alpha")}
-    shrunk = body.get("shrunk")
-    floats["shrunk"] = None if shrunk is None else float(shrunk)
-    return Decision(**{**body, **floats, "action": Action(body["action"])})
+    values: dict[str, Any] = {**body, "action": Action(body["action"])}
+    for name in ("effect", "low", "high", "log_e", "alpha", "shrunk"):
+        if values.get(name) is not None:
+            values[name] = float(values[name])
+    return Decision(**values)
 
 
 def plain(value: Any) -> Any:
