@@ -104,7 +104,7 @@ class OnlineAgent:
         """Fills free slots: an experiment is in its slot while it enrols. A day that was observed has had its launches:
         a slot that is free now was freed by a decision, and is filled tomorrow."""
         day, settings = tick["day"], self._settings
-        if self.state.observed >= day:
+        if self.state.observed >= day or day < settings.warm_up:
             return tick
         if self.state.held_back:
             reason = f"the champion of before keeps {settings.holdback / 2:.1%} of the free users"

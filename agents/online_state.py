@@ -34,6 +34,8 @@ class OnlineSettings:
     mature: int = 58
     tests: int = 1_000
     holdback: float = 0.0
+    warm_up: int = 0
+    """Days before the first launch, in which covariates are gathered."""
 
     def traffic(self, age: int) -> float:
         """The share of free users that an experiment takes on this day of its life."""

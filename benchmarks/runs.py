@@ -65,7 +65,7 @@ def reopened(space: str, seed: int, folder: RunFolder, world: str = "aligned") -
 def _drive(folder: RunFolder, words: list[str]) -> Timing:
     out = folder.path.parent
     again = folder.journal.exists()
-    words = ["--resume", folder.name] if again else words
+    words = ["--resume", folder.name] if again else [*words, "--no-online"]
     progress(f"{'continuing' if again else 'starting'} {folder.path}")
     command = [sys.executable, "-m", "evolve.cli", "start", *words, "--out", str(out), "--quiet"]
     began, first = time.monotonic(), float("nan")

@@ -19,8 +19,12 @@ from evaluations.world_population import Ids
 from evolve.contracts import CohortReport, Floats
 from evolve.errors import UsageError
 
-WINDOWS = {"early_active": (0, 7), "clicks": (0, 7), "likes": (0, 7), "watch_s": (0, 7), "north_star": (28, 56)}
-"""Days after the first exposure over which each metric is summed per user: from, up to."""
+WINDOWS = {
+    "early_active": (0, 7), "clicks": (0, 7), "likes": (0, 7), "watch_s": (0, 7), "crashes": (0, 7),
+    "north_star": (28, 56),
+}  # fmt: skip
+"""Days after the first exposure over which each metric is summed per user: from, up to. A crash is a visit that the
+arm's policy did not answer."""
 BEFORE = 14
 """Days before the first exposure whose active days are the covariate."""
 DELAY = 1
@@ -43,7 +47,7 @@ class SimulatedPlatform:
     """Implements `evolve.contracts.Platform` over one `Production`. `rankers` are the candidates by name."""
 
     def __init__(self, production: Production, rankers: Mapping[str, Ranker], champion: str) -> None:
-        self._production, self._known = production, dict(rankers)
+        self._production, self._known = production, rankers
         self._serving: list[Ranker] = [rankers[champion]]
         self.champion = champion
         self._experiments: dict[str, _Experiment] = {}
@@ -65,7 +69,7 @@ class SimulatedPlatform:
             return
         if abs(sum(arms.values()) - 1.0) > 1e-9 or min(arms.values()) <= 0 or not 0 <= traffic <= 1:
             raise UsageError(f"the arms' shares are {dict(arms)} and the traffic {traffic}; shares must sum to 1")
-        if unknown := sorted(set(arms) - set(self._known)):
+        if unknown := [arm for arm in arms if arm not in self._known]:
             raise UsageError(f"nobody knows {unknown}", hint=f"Known: {', '.join(sorted(self._known))}.")
         number, first = len(self._experiments), len(self._serving)
         self._experiments[experiment] = _Experiment(
@@ -128,7 +132,9 @@ class SimulatedPlatform:
 
     def _count(self, happened: Day, visited: NDArray[np.bool_], age: Ids) -> None:
         users = len(visited)
-        columns = {"clicks": happened.click, "likes": happened.like, "watch_s": happened.watch_s}
+        broken = np.array([bool(ranker.fault) for ranker in self._serving])[self._production.arm[happened.user]]
+        crashed = broken & (happened.position == 0)
+        columns = {"clicks": happened.click, "likes": happened.like, "watch_s": happened.watch_s, "crashes": crashed}
         for name, (begin, end) in WINDOWS.items():
             inside = (self._member != NOBODY) & (age >= begin) & (age < end)
             column = columns.get(name)

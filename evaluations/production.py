@@ -7,6 +7,8 @@ two productions that differ in a policy alone live under common random numbers.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -48,6 +50,11 @@ class Ranker(Protocol):
         """How much slower than usual it answers; measured from outside."""
         ...
 
+    @property
+    def fault(self) -> str:
+        """Why it answers no more; empty while it does."""
+        ...
+
     def scores(self, production: Production, visits: Visits) -> Singles:
         """Scores of shape (visits, retrieved), any finite value; slates are sampled in proportion to exp(score)."""
         ...
@@ -68,6 +75,11 @@ class ExportedPolicy:
     bait: float = 0.0
     blur: float = 1.0
     latency_s: float = 0.0
+
+    @property
+    def fault(self) -> str:
+        """Data does not break."""
+        return ""
 
     def scores(self, production: Production, visits: Visits) -> Singles:
         items, chosen = production.items, visits.items
@@ -98,6 +110,10 @@ class Production(World):
         """Which of the rankers serves each user."""
         self.since: Ids = np.full(self.config.users, NEVER, dtype=np.int64)
         """The first day on which a ranking that was new to the user served them."""
+        self.followers: list[Callable[[Day], None]] = []
+        """Told of every finished day: the service's own log, from which models learn."""
+        self.workers = 1
+        """Arms that are scored at the same time; a day is the same for any number."""
         rng = stream(config.seed, Purpose.POLICIES)
         noise = rng.standard_normal(self.users.interest.shape) / np.sqrt(self.users.interest.shape[1])
         self._known = self.users.interest.copy()
@@ -118,20 +134,32 @@ class Production(World):
         happened = self.step(_Arms(rankers))
         felt = self.users.latency_s
         felt[who] += FELT * (slower[self.arm[who]] - felt[who])
+        for follower in self.followers:
+            follower(happened)
         return happened
 
     def serve(self, policy: Policy, who: Ids, hour: Ids, device: Ids) -> tuple[Ids, Singles]:
         assert isinstance(policy, _Arms)
         visits = Visits(day=self.day, user=who, hour=hour, device=device, items=self._retrieve(who))
         scores = np.empty(visits.items.shape, dtype=np.float32)
-        for number, ranker in enumerate(policy.rankers):
+
+        def score(number: int) -> None:
             rows = self.arm[who] == number
-            if rows.any():
-                served = Visits(day=self.day, user=who[rows], hour=hour[rows], device=device[rows],
-                                items=visits.items[rows])  # fmt: skip
-                scores[rows] = ranker.scores(self, served)
+            served = Visits(day=self.day, user=who[rows], hour=hour[rows], device=device[rows],
+                            items=visits.items[rows])  # fmt: skip
+            scores[rows] = policy.rankers[number].scores(self, served)
+
+        self._each(score, [int(number) for number in np.unique(self.arm[who])])
         places, propensity = self._sample(scores, who)
         return np.take_along_axis(visits.items, places, axis=1), propensity
+
+    def _each(self, work: Callable[[int], None], arms: Sequence[int]) -> None:
+        if self.workers == 1:
+            for arm in arms:
+                work(arm)
+            return
+        with ThreadPoolExecutor(self.workers) as threads:
+            list(threads.map(work, arms))
 
     def _retrieve(self, who: Ids) -> Ids:
         """Distinct items for each visitor: steps of a random stride around a circle of prime length."""

@@ -41,7 +41,7 @@ def long_watch(log: Log) -> NDArray[np.bool_]:
     return columns["watch_s"] > LONG_WATCH_SHARE * log.items["duration_s"][columns["item"]]
 
 
-class _Past:
+class Past:
     """Counters of all that has happened so far."""
 
     def __init__(self, users: int, items: int) -> None:
@@ -113,7 +113,7 @@ def build_features(log: Log, *, frozen: int) -> Columns:
         [np.ones(len(columns["user"])), columns["click"], long_watch(log), columns["like"], columns["skip"],
          columns["watch_s"]], axis=1,
     ).astype(np.float64)  # fmt: skip
-    past = _Past(log.config.users, len(items["born"]))
+    past = Past(log.config.users, len(items["born"]))
     dense = np.empty((len(marks), len(DENSE)), dtype=np.float32)
     recent = np.empty((len(marks), RECENT), dtype=np.int16)
     edges = np.searchsorted(columns["day"], np.arange(-log.config.log_days, 1))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 from evolve import records
-from evolve.campaign import OUTER, Campaign
+from evolve.campaign import OUTER, Campaign, candidate_of
 from evolve.contracts import (
+    Action,
     Attempt,
     Candidate,
     FinalResult,
@@ -24,6 +26,8 @@ from evolve.errors import RunError
 from evolve.fingerprint import fingerprint
 from evolve.journal import Record
 
+NORTH_STAR = "north_star"
+"""The metric of an experiment's verdict; its effect is a share of the control's mean."""
 REVIEWS = frozenset({"approved", "rejected", "commented", "rolled_back"})
 """Kinds of records that a review writes; the search decides nothing by them."""
 
@@ -96,6 +100,7 @@ class Archive:
         self.final: FinalResult | None = None
         self.ended = ""
         self.campaign = Campaign()
+        self._promoted: list[Confirmation] = []
 
     @property
     def seed(self) -> Candidate:
@@ -114,6 +119,8 @@ class Archive:
             return
         if record.kind in OUTER:
             self.campaign.apply(record.kind, record.body)
+            if record.kind == "decided" and record.body["decision"]["action"] == Action.PROMOTE:
+                self._promote(record.body)
             return
         take = getattr(self, f"_on_{record.kind}", None)
         if take is None:
@@ -142,9 +149,15 @@ class Archive:
         )
 
     @property
+    def by_experiment(self) -> bool:
+        """Whether only experiments promote: the search's confirmations then order challengers and ship nothing."""
+        return self.settings.get("confirmation") == "experiment"
+
+    @property
     def promoted(self) -> list[Confirmation]:
-        """The promotions in order: number n, from one, opened pull request n."""
-        return [look for look in self.confirmations if look.promoted]
+        """The promotions in order: number n, from one, opened pull request n. One a candidate: what an experiment says
+        of a candidate that has a pull request belongs to that one."""
+        return self._promoted
 
     def rejections(self) -> dict[int, str]:
         """Candidate's number -> why a person rejected the pull request that it opened, as decided last."""
@@ -196,12 +209,28 @@ class Archive:
         self.unsettled = None
         if promoted:
             self.champion = self.candidates[number]
+            if not self.by_experiment:
+                self._promoted.append(self.confirmations[-1])
 
     def _on_final(self, body: Mapping[str, Any]) -> None:
         self.final = records.final_from_json(body)
 
     def _on_ended(self, body: Mapping[str, Any]) -> None:
         self.ended = body["reason"]
+
+    def _promote(self, body: Mapping[str, Any]) -> None:
+        """An experiment's promotion, as a look at the north star of people."""
+        one = self.campaign.named(body["experiment"])
+        number, decision = candidate_of(one.challenger), records.decision_from_json(body["decision"])
+        if number in {look.number for look in self._promoted}:
+            return
+        verdict = Verdict(
+            decision="better", metric=NORTH_STAR, effect=decision.effect, low=decision.low, high=decision.high,
+            p=min(1.0, math.exp(-decision.log_e)), alpha=decision.alpha, users=decision.users, seeds=1,
+            reason=decision.reason,
+        )  # fmt: skip
+        look = Confirmation(number=number, against=candidate_of(one.control), verdict=verdict, promoted=True)
+        self._promoted.append(look)
 
     def _review(self, record: Record) -> None:
         body = record.body

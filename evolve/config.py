@@ -36,6 +36,8 @@ class StartConfig:
     """Family of the generated world (`video_ranking`)."""
     auto_approve: bool = False
     """Merge each pull request when it is opened: nobody reviews."""
+    online: bool = True
+    """Whether experiments decide what ships, in a space that has a platform."""
 
     def checked(self) -> StartConfig:
         """Itself, with workers resolved. Raises UsageError."""
@@ -72,6 +74,40 @@ class ModelConfig:
         for flag, value in (("--budget-usd", self.budget_usd), ("--budget-tokens", self.budget_tokens)):
             if value is not None and value <= 0:
                 raise UsageError(f"{flag} is {value}; it must be above 0")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineConfig:
+    """How experiments are run. The defaults are those of `evolve start`: small enough for a laptop's minutes."""
+
+    platform: str = ""
+    """Address of an A/B service; empty takes the simulated production."""
+    users: int = 4000
+    """Of the simulated production; its log knows half of them."""
+    days: int = 120
+    """Days that are lived in all."""
+    top: int = 3
+    """Challengers that get an experiment."""
+    slots: int = 2
+    """Experiments that enrol at the same time."""
+    stages: tuple[tuple[int, float], ...] = ((0, 0.05), (1, 0.2), (3, 0.5))
+    enrol: int = 14
+    mature: int = 58
+    warm_up: int = 14
+    holdback: float = 0.1
+    level: float = 0.05
+    """False promotions among all, at most, in expectation over the season."""
+    tests: int = 10
+    """Experiments of the season, among which the level is shared out."""
+
+    def checked(self) -> OnlineConfig:
+        """Itself. Raises UsageError."""
+        for flag, value in (("--days", self.days), ("--top", self.top), ("--slots", self.slots)):
+            if value < 1:
+                raise UsageError(f"{flag} is {value}; it must be at least 1")
+        if self.users < 2000:
+            raise UsageError(f"--users is {self.users}; the log of the world knows 2000, and there can't be fewer")
         return self
 
 

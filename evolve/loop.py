@@ -79,6 +79,11 @@ class Loop:
             self.archive.apply(record)
             self._taken += 1
 
+    @property
+    def experiments(self) -> bool:
+        """Whether experiments decide what ships, when the search is over."""
+        return (self.archive.settings or self._started).get("confirmation") == "experiment"
+
     def stop(self) -> None:
         """Ends the run gracefully: what is in flight is judged, nothing new is proposed."""
         self._stop.set()

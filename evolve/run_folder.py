@@ -70,9 +70,12 @@ class RunFolder:
         return self.manifest.exists()
 
     @contextmanager
-    def held(self) -> Generator[None]:
-        """Holds the run for writing; a second process gets a RunError. Freed by the kernel if we are killed."""
-        lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    def held(self, what: str = "") -> Generator[None]:
+        """Holds the run for writing; a second process gets a RunError. Freed by the kernel if we are killed.
+
+        The search and the experiments of a run have a lock each: both may go on at the same time.
+        """
+        lock = os.open(self.path / f".{what}lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -88,6 +88,7 @@ def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: s
         "sandbox": sandbox,
         "proposer": proposer,
         "metric": space.metric,
+        "confirmation": space.confirmation if config.online else "held_out_split",
         "versions": versions(),
     }
 
@@ -238,6 +239,7 @@ def resumed(config: StartConfig, first: Record) -> StartConfig:
         dataset=body["dataset"],
         world=body["world"],
         auto_approve=config.auto_approve,
+        online=body.get("confirmation") == "experiment",
     )
 
 

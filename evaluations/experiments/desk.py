@@ -8,12 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from evaluations.experiments.budget import Season
 from evaluations.experiments.estimates import Estimate, difference
 from evaluations.experiments.ledger import Ledger
 from evaluations.experiments.moments import Moments, theta_of
 from evaluations.experiments.rules import Plan, decide
+from evaluations.experiments.shrinkage import Effects, vague
 from evolve.contracts import Action, CohortReport, Decision
+
+CRASHES = "crashes"
+MOST_CRASHES = 0.01
+"""Failed visits a user from which on an arm is rolled back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +74,17 @@ def judge(ledger: Ledger, trial: Trial, alpha: float) -> dict[str, Decision]:
 
 
 class Desk:
-    """Implements `evolve.contracts.Experimenter`: a ledger, a season's budget of error, and one plan for all."""
+    """Implements `evolve.contracts.Experimenter`: a ledger, a season's budget of error, and one plan for all.
 
-    def __init__(self, season: Season, plan: Plan) -> None:
+    Finished experiments teach the distribution of effects that shrinks what is reported of later ones, from `effects`
+    on; what decides stays as the plan fixed it.
+    """
+
+    def __init__(self, season: Season, plan: Plan, effects: Effects | None = None) -> None:
         self._season, self._plan, self._ledger = season, plan, Ledger()
+        self._believed = effects or vague()
         self._trials: dict[str, Trial] = {}
+        self._finished: list[Estimate] = []
 
     def open(self, experiment: str, control: str, shares: Mapping[str, float]) -> None:
         trial = Trial(experiment=experiment, control=control, shares=dict(shares), plan=self._plan)
@@ -81,14 +94,44 @@ class Desk:
         self._ledger.add(reports)
 
     def decide(self, experiment: str, promotions: int, ended: bool) -> Mapping[str, Decision]:
-        found = judge(self._ledger, self._trials[experiment], self._season.alpha(promotions))
+        trial = self._trials[experiment]
+        found = judge(self._ledger, trial, self._season.alpha(promotions))
+        found = {arm: self._shrunk(trial, arm, self._crashed(trial, arm, each)) for arm, each in found.items()}
         if not ended:
             return found
         entered = self._ledger.entered(experiment)
         return {arm: _last_word(decision, len(entered)) for arm, decision in found.items()}
 
     def close(self, experiment: str, decision: Decision) -> None:
-        """Nothing is learned from it yet."""
+        for arm in self._trials[experiment].challengers:
+            last = self._last(self._trials[experiment], arm)
+            if last is not None:
+                self._finished.append(last)
+
+    def _last(self, trial: Trial, arm: str) -> Estimate | None:
+        """The north star's estimate over all complete cohorts, if there is any."""
+        seen = effect(self._ledger.moments(trial.experiment, trial.north_star, trial.shares), trial.control, arm)
+        looks = seen.effect.shape[-1]
+        return seen.at(looks - 1) if looks and seen.information[-1] > 0 else None
+
+    def _shrunk(self, trial: Trial, arm: str, decision: Decision) -> Decision:
+        last = self._last(trial, arm)
+        if last is None:
+            return decision
+        past = self._finished
+        if past:
+            joined = Estimate(**{n: np.concatenate([getattr(p, n) for p in past]) for n in Estimate.__slots__})
+            return replace(decision, shrunk=float(self._believed.learned(joined).mean(last)[0]))
+        return replace(decision, shrunk=float(self._believed.mean(last)[0]))
+
+    def _crashed(self, trial: Trial, arm: str, decision: Decision) -> Decision:
+        """A program that does not answer needs no statistics."""
+        seen = self._ledger.moments(trial.experiment, CRASHES, trial.shares)[arm]
+        users, crashes = float(seen.n.sum()), float(seen.y.sum())
+        if not users or crashes / users <= MOST_CRASHES:
+            return decision
+        said = f"{arm} failed in {crashes:.0f} visits of its first {users:.0f} users' first days"
+        return replace(decision, action=Action.ROLL_BACK, reason=said)
 
 
 def _last_word(decision: Decision, entered: int) -> Decision:

@@ -153,7 +153,9 @@ def _ends(opened: _Opened, number: int) -> tuple[str, str]:
 
 def _unseen(opened: _Opened, found: Pull) -> Any:
     """Paired comparisons of every metric at the confirmation users, where the run's measurements are here."""
-    if not opened.folder.measurements.exists():
+    from evolve.archive import NORTH_STAR
+
+    if found.look.verdict.metric == NORTH_STAR or not opened.folder.measurements.exists():
         return None
     from evaluations.recorded import confirmed_metrics
 

@@ -16,7 +16,7 @@ import typer
 
 from evolve.cli.printing import NORMAL_95, console, counted, interval, numbers, print_table, safe
 from evolve.cli.words import command
-from evolve.config import DEFAULT_SPACE, ModelConfig, StartConfig, cache_folder, seconds
+from evolve.config import DEFAULT_SPACE, ModelConfig, OnlineConfig, StartConfig, cache_folder, seconds
 from evolve.errors import EvolveError
 from evolve.run_folder import RunFolder, create, find
 
@@ -61,6 +61,9 @@ def start(
     budget_usd: Annotated[float | None, typer.Option(help="Stop before models cost more than this.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Stop before models take more tokens than this.")] = None,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Merge each promotion; nobody reviews.")] = False,
+    no_online: Annotated[
+        bool, typer.Option("--no-online", help="Only the search: what it confirms at unseen users opens pull requests.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line for each event in place of the live table.")] = False,
 ) -> None:
     """Starts a run, or continues one with --resume, and shows it while it goes on.
@@ -82,6 +85,7 @@ def start(
         dataset=data,
         world=world,
         auto_approve=auto_approve,
+        online=not no_online,
     ).checked()
     asked = ModelConfig(
         model=model, api_base=api_base, price=price, budget_usd=budget_usd, budget_tokens=budget_tokens
@@ -149,9 +153,12 @@ def _drive(config: StartConfig, asked: ModelConfig, folder: RunFolder, *, quiet:
         _summary(archive, reason)
         if agent:
             console().print(agent_wiring.spent_line(agent))
-        _next_steps(archive, folder, config.runs)
     if not archive.ended:
+        _next_steps(folder, config.runs)
         return INTERRUPTED
+    if archive.by_experiment:
+        _experiment(config, folder)
+    _next_steps(folder, config.runs)
     limits = (config.budget_s, models.budget_usd, models.budget_tokens)
     spent = archive.counted >= config.budget or any(limit is not None for limit in limits)
     return 0 if spent else SHORT_OF_THE_BUDGET
@@ -167,9 +174,17 @@ def _first_lines(run: Run, folder: RunFolder, agent: Agent | None) -> None:
         f"proposer {_proposer_line(agent)}\n"
         f"space    [bold]{safe(run.space.name)}[/]: {safe(run.space.summary)}\n"
         f"budget   {settings.budget} proposals, seed {settings.seed}, workers {settings.workers}\n"
-        f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n",
+        f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n{_online_line(run)}",
         soft_wrap=True,
     )
+
+
+def _online_line(run: Run) -> str:
+    """Whether experiments follow, and how large they are."""
+    from evolve.cli.online import first_line
+
+    follows = run.loop.experiments
+    return f"then     {first_line(OnlineConfig()).removeprefix('online   ')}\n" if follows else ""
 
 
 def ahead_in_words(sandbox: str, workers: int) -> str:
@@ -210,16 +225,37 @@ def _interruptible(run: Run, live: Live) -> Generator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _next_steps(archive: Archive, folder: RunFolder, runs: Path) -> None:
+def _experiment(config: StartConfig, folder: RunFolder) -> None:
+    """The outer loop over what the search found."""
+    from evolve.cli import online
+    from evolve.online_wiring import open_online
+
+    telling = online.Telling()
+    with open_online(
+        folder, cache_folder(), OnlineConfig(), observer=telling.on_record, sandbox=config.sandbox,
+        workers=config.workers, auto_approve=config.auto_approve,
+    ) as (outer, agent):  # fmt: skip
+        telling.archive = outer.archive
+        console().print("\n" + online.first_line(outer.config), soft_wrap=True)
+        with online.interruptible(outer.stop):
+            reason = outer.run(agent)
+        online.summary(outer.archive, reason, folder, config.runs)
+
+
+def _next_steps(folder: RunFolder, runs: Path) -> None:
     """Writes the page, and says where it is and what can be asked next."""
     from evolve.lineage import Lineage
     from evolve.report import write
+    from evolve.wiring import read_archive
 
+    archive = read_archive(folder)
     page = write(archive, Lineage(folder.lineage), folder.report)
     champion = archive.champion.number if archive.champion else 0
     more = [command("log", runs), command(f"show {champion}", runs)]
     if not archive.ended:
         more = [command(f"start --resume {folder.name}", runs), *more]
+    elif archive.campaign:
+        more = [command("experiments", runs), command("pr list", runs), *more]
     said = "\n        ".join(safe(line) for line in more)
     console().print(f"\nreport: {safe(str(page))}\nnext:   {said}", soft_wrap=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 from evolve.archive import Archive
 from evolve.errors import RunError
 from evolve.lineage import Lineage
-from evolve.report import rows
+from evolve.report import experiments, rows
 
 ERROR_BUDGET = 0.05
 """The chance, over the whole run, of promoting anything that is not better (the loop's `ALPHA`)."""
@@ -69,6 +69,7 @@ def _context(archive: Archive, lineage: Lineage) -> dict[str, Any]:
         "alpha_budget": ERROR_BUDGET,
         "diff": rows.diff_lines(diff),
         "charts": _charts(archive),
+        "experiments": experiments.rows(archive),
     }
 
 
@@ -83,6 +84,7 @@ def _charts(archive: Archive) -> dict[str, Any]:
         "progress": figures.progress(archive),
         "funnel": figures.funnel(archive),
         "techniques": figures.techniques(archive),
+        "experiments": experiments.sequences(archive),
     }
     charts: dict[str, Any] = {}
     for name, figure in drawn.items():

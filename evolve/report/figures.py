@@ -66,7 +66,7 @@ def progress(archive: Archive) -> Any:
     lowest = min(o.gain - NORMAL_95 * o.standard_error for _, o in scored)
     figure.update_yaxes(title="gain over the seed", range=[max(lowest, -reach) - 0.08 * reach, 1.12 * reach])
     figure.update_xaxes(title="proposal", rangemode="tozero", dtick=_whole_step(len(archive.attempts)))
-    return _styled(figure, height=420)
+    return styled(figure, height=420)
 
 
 def funnel(archive: Archive) -> Any:
@@ -87,7 +87,7 @@ def funnel(archive: Archive) -> Any:
     figure.update_layout(barmode="stack")
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title="proposals", dtick=_whole_step(len(archive.attempts) + len(archive.refusals)))
-    return _styled(figure, height=120 + 44 * len(rows))
+    return styled(figure, height=120 + 44 * len(rows))
 
 
 def funnel_rows(archive: Archive) -> list[tuple[str, dict[str, int]]]:
@@ -128,7 +128,7 @@ def techniques(archive: Archive) -> Any:
     figure.add_vline(x=0, line_width=1, line_color="gray")
     figure.update_xaxes(title="gain over the parent")
     figure.update_yaxes(autorange="reversed")
-    return _styled(figure, height=110 + 26 * len(shown))
+    return styled(figure, height=110 + 26 * len(shown))
 
 
 def payoffs(archive: Archive) -> list[Payoff]:
@@ -219,7 +219,8 @@ def _whole_step(most: int) -> int | None:
     return 1 if most <= 10 else None
 
 
-def _styled(figure: Any, *, height: int) -> Any:
+def styled(figure: Any, *, height: int) -> Any:
+    """The page's look: transparent, with a legend above."""
     figure.update_layout(
         template="none",
         height=height,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 
-from evolve.archive import Archive
+from evolve.archive import NORTH_STAR, Archive
+from evolve.campaign import candidate_of
 from evolve.contracts import Attempt, Rejected, Scored, Verdict
 from evolve.review.pulls import Pull
 
@@ -80,10 +81,28 @@ def _proxies(
     for name, value in outcome.metrics.items():
         yield f"| {_plain(name)} | {_number(before.get(name))} | {_number(value)} | {_interval(there.get(name))} |"
     yield ""
-    look = pull.look.verdict
-    yield f"Confirmed on {look.users} users that the search never saw, {look.seeds} training seeds, p = {look.p:.2g}"
-    yield f"at the level {look.alpha:.4g}. Nothing below {floor.minimum_effect:.4f} is seen in the search."
-    yield "Experiment: none; this space confirms by measuring. What each step adds by itself was not measured."
+    yield from _confirmed(archive, pull)
+
+
+def _confirmed(archive: Archive, pull: Pull) -> Iterator[str]:
+    """How the promotion was decided, and what an experiment says of the candidate."""
+    look, floor = pull.look.verdict, archive.floor
+    assert floor is not None
+    if look.metric != NORTH_STAR:
+        yield f"Confirmed on {look.users} users that the search never saw, {look.seeds} training seeds,"
+        yield f"p = {look.p:.2g} at the level {look.alpha:.4g}."
+        yield f"Nothing below {floor.minimum_effect:.4f} is seen in the search."
+    ends = [one for one in archive.campaign.experiments if one.end and candidate_of(one.challenger) == pull.candidate]
+    for one in ends:
+        decision = one.end.decision if one.end else None
+        assert decision is not None
+        worth = "" if decision.shrunk is None else f"; believed to be {decision.shrunk:+.2%} after shrinkage"
+        width = f"[{decision.low:+.2%}, {decision.high:+.2%}] at {1 - decision.alpha:.2%}"
+        yield f"{one.name} ({one.kind}, against {candidate_of(one.control)}): {decision.action};"
+        yield f"active days in days 29-56 {decision.effect:+.2%} {width}, {decision.users} users in"
+        yield f"{decision.cohorts} cohorts{worth}. {_plain(decision.reason)}."
+    if not ends:
+        yield "Experiment: none yet. What each step adds by itself was not measured."
 
 
 def _cost(steps: list[Attempt]) -> Iterator[str]:
@@ -97,10 +116,15 @@ def _risks(archive: Archive, pull: Pull, attempts: Mapping[int, Attempt]) -> Ite
     look, outcome = pull.look.verdict, attempts[pull.candidate].outcome
     yield f"- The gain may be as small as {look.low:+.4f} (end of the interval)."
     if isinstance(outcome, Scored) and outcome.verdict:
-        seen = f"{outcome.verdict.effect:+.4f} in the search, {look.effect:+.4f} at unseen users"
-        yield f"- {seen}: the best of many shrinks."
+        there = "of the north star" if look.metric == NORTH_STAR else "at unseen users"
+        yield f"- {outcome.verdict.effect:+.4f} in the search, {look.effect:+.4f} {there}: the best of many shrinks."
     looks = len(archive.confirmations)
-    yield f"- One of {looks} looks at the confirmation users; the run's chance of any false promotion is {TRIED:.0%}."
+    if look.metric == NORTH_STAR:
+        yield f"- One of {len(archive.campaign.experiments)} experiments; the share of false promotions is at most"
+        told = archive.campaign.settings
+        yield f"  {told['level']:.0%} in expectation over {told['tests']} of them."
+    else:
+        yield f"- One of {looks} looks at the confirmation users; the chance of any false promotion is {TRIED:.0%}."
     if pull.takes_back:
         yield f"- It takes back steps of the champion that it does not stand on: {_numbers(pull.takes_back)}."
     for proposal in (attempts[number].proposal for number in pull.steps):

@@ -141,7 +141,7 @@ def test_help_loads_nothing_heavy():
 
 @pytest.mark.slow
 def test_ctrl_c_once_is_graceful_and_the_run_goes_on_with_resume(tmp_path):
-    words = ["start", "--budget", "3", "--sandbox", "local", "--workers", "2", "--out", str(tmp_path)]
+    words = ["start", "--no-online", "--budget", "3", "--sandbox", "local", "--workers", "2", "--out", str(tmp_path)]
     command = [sys.executable, "-u", "-m", "evolve.cli", *words]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     journal = tmp_path / "video_ranking-0" / "journal.jsonl"

@@ -160,7 +160,7 @@ def test_a_sample_without_verify_is_refused(folder):
 @pytest.mark.docker
 def test_a_tiny_run_is_reproduced_from_git_alone_in_docker(tmp_path):
     """Without the run's measurements; the verification leaves nothing behind."""
-    started = evolve("start", "--budget", 2, "--workers", 2, "--sandbox", "docker", "--out", tmp_path)
+    started = evolve("start", "--no-online", "--budget", 2, "--workers", 2, "--sandbox", "docker", "--out", tmp_path)
     assert started.returncode == 0, started.stderr
     run = tmp_path / "video_ranking-0"
     shutil.rmtree(run / "measurements")
