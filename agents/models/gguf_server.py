@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from typing import Any
 
 LOOPBACK = "127.0.0.1"
 LOOKS_EVERY_S = 0.5
@@ -35,10 +36,11 @@ def _ends_with(parent: int) -> None:
     os._exit(0)
 
 
-def _served(path: str, name: str, context_tokens: int, threads: int) -> object:
+def _served(path: str, name: str, context_tokens: int, threads: int) -> Any:
     import xllamacpp
 
-    params = xllamacpp.CommonParams()
+    llama: Any = xllamacpp  # a compiled module without types
+    params = llama.CommonParams()
     params.model.path = path
     params.model_alias = {name}
     params.hostnames = [LOOPBACK]
@@ -49,7 +51,7 @@ def _served(path: str, name: str, context_tokens: int, threads: int) -> object:
     params.ui = params.endpoint_slots = False
     params.offline = True
     params.verbosity = 1
-    return xllamacpp.Server(params)
+    return llama.Server(params)
 
 
 if __name__ == "__main__":
