@@ -22,6 +22,7 @@ from search_spaces.kernel_spec import KERNELS, Array, Case, KernelSpec
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64, "int32": torch.int32}
 POISON = -77
+SORTED = ("sorted", "ascending", "boundaries")
 
 
 def reference(spec: KernelSpec):
@@ -114,6 +115,28 @@ def _tuple(answer):
 
 
 def _draw(values: str, array: Array, shape, case: Case, generator: torch.Generator):
-    from evaluations.kernels.inputs import draw
+    """The distributions that a specification names, drawn in the plainest way."""
+    kind, _, argument = values.partition(":")
+    if "offsets" in kind:
+        return _offsets(kind, shape[0] - 1, case.sizes[argument], generator)
+    if array.dtype.startswith("int"):
+        count = case.sizes.get(argument, 7)
+        bounds = {"wild_ids": (-3 * count, 4 * count), "one_id": (count // 2, count // 2 + 1)}
+        low, high = bounds.get(kind, (0, count))
+        return torch.randint(low, high, shape, generator=generator, dtype=DTYPES[array.dtype])
+    drawn = torch.randn(shape, generator=generator, dtype=DTYPES[array.dtype])
+    if kind == "not_finite":
+        for start, value in enumerate((float("nan"), float("inf"), -float("inf"))):
+            drawn.view(-1)[start::17] = value
+    if kind == "zeros":
+        drawn.zero_()
+    return drawn.sort(-1).values if kind in SORTED else drawn
 
-    return draw(values, shape, array.dtype, case.sizes, generator)
+
+def _offsets(kind: str, bags: int, count: int, generator: torch.Generator):
+    """Where each bag begins, and the end."""
+    offsets = torch.randint(0, count + 1, (bags + 1,), generator=generator).sort().values
+    if kind.startswith("skewed"):
+        offsets[:] = 0
+    offsets[0], offsets[-1] = 0, count
+    return offsets
