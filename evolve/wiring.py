@@ -137,9 +137,12 @@ def open_run(
     proposer: Callable[[SearchSpace, Sequence[Tool]], Proposer] | None = None,
     model_answers: bool = False,
 ) -> Generator[Run]:
-    """Opens a new or an old run for writing and closes its sandbox at the end. `proposer` makes another one than
-    the catalogue's, which may use tools over the run's data; a run is resumed with the kind of proposer that it began with. `model_answers` says that a
-    language model writes the candidates, so that a sandbox without walls is refused."""
+    """Opens a new or an old run for writing and closes its sandbox at the end.
+
+    `proposer` makes another one than the catalogue's, with tools over the run's data; a run is resumed with the kind of
+    proposer that it began with. `model_answers` says that a language model writes the candidates, so that a sandbox
+    without walls is refused.
+    """
     from sandbox.choose import choose
     from search_spaces.space import load
 

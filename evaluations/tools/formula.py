@@ -16,6 +16,12 @@ from evolve.contracts import Floats
 from evolve.errors import UsageError
 
 LONGEST, MOST_NODES = 600, 150
+
+
+def _where(test: Any, yes: Any, no: Any) -> Any:
+    return np.where(test != 0, yes, no)
+
+
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = {
     "min": (2, np.minimum),
     "max": (2, np.maximum),
@@ -23,7 +29,7 @@ FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = {
     "sqrt": (1, np.sqrt),
     "exp": (1, np.exp),
     "abs": (1, np.abs),
-    "where": (3, lambda test, yes, no: np.where(test != 0, yes, no)),
+    "where": (3, _where),
     "clip": (3, np.clip),
 }
 BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {

@@ -32,6 +32,7 @@ class Refused(Exception):
 
 
 def main() -> None:
+    """One question, one answer."""
     asked = json.load(sys.stdin)
     limit(asked["memory_bytes"], asked["cpu_s"])
     try:
@@ -44,6 +45,7 @@ def main() -> None:
 
 
 def limit(memory_bytes: int, cpu_s: int) -> None:
+    """Binds this process for good."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -51,6 +53,7 @@ def limit(memory_bytes: int, cpu_s: int) -> None:
 
 
 def answered(asked: dict[str, Any]) -> dict[str, Any]:
+    """The first rows of the answer. Raises Refused."""
     import duckdb
 
     sql, most = asked["sql"], asked["rows"]
@@ -80,6 +83,7 @@ def answered(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def fill(connection: Any, asked: dict[str, Any]) -> None:
+    """Copies the training split and the other tables into memory."""
     import numpy as np
 
     folder, arrays = Path(asked["folder"]), {}
@@ -130,7 +134,9 @@ def check(connection: Any, sql: str, tables: frozenset[str]) -> None:
         if node.get("type") == "TABLE_FUNCTION":
             name = str(node["function"].get("function_name", "")).lower()
             if name not in TABLE_FUNCTIONS:
-                raise Refused(f"the table function `{name}` may not be used; there are {', '.join(sorted(TABLE_FUNCTIONS))}")
+                raise Refused(
+                    f"the table function `{name}` may not be used; there are {', '.join(sorted(TABLE_FUNCTIONS))}"
+                )
         if node.get("type") == "BASE_TABLE":
             name = str(node.get("table_name", "")).lower()
             if node.get("schema_name") or node.get("catalog_name") or name not in tables | named:
@@ -138,6 +144,7 @@ def check(connection: Any, sql: str, tables: frozenset[str]) -> None:
 
 
 def walk(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object inside a JSON value."""
     queue = [value]
     while queue:
         one = queue.pop()
