@@ -88,6 +88,9 @@ def _before(s: Situation) -> str:
         "can't be told from noise.",
         "## What fits here\n" + _ideas(s),
     ]
+    if s.history.experiments:
+        told = "\n".join(s.history.experiments)
+        parts.append("## What experiments on people said, weeks later; it outweighs any proxy\n" + data(told))
     if s.guards:
         parts.append("## What has failed before\n" + data(guard_text(s.guards)))
     return "\n\n".join(parts) + "\n"

@@ -146,6 +146,7 @@ class Archive:
             pending=tuple(Waiting(candidate=p.candidate, proposal=p.proposal) for p in self.pending),
             tried=self.tried,
             rejections=self.rejections(),
+            experiments=self.campaign.lines,
         )
 
     @property

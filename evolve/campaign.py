@@ -10,6 +10,7 @@ The records, with the fields of their bodies:
     reported        day, reports (each a `CohortReport`)
     decided         experiment, challenger, day, decision (a `Decision`)
     day_ended       day, champion
+    learned         day, lines: what finished experiments teach of proxies, for the offline agent
     champion_rolled_back  day, champion, former, reason (a drill, or a person)
 """
 
@@ -32,6 +33,7 @@ OUTER = frozenset(
         "reported",
         "decided",
         "day_ended",
+        "learned",
         "champion_rolled_back",
     }
 )
@@ -88,6 +90,7 @@ class Campaign:
         self.queue: dict[str, Queued] = {}
         self.experiments: list[Experiment] = []
         self.day = -1
+        self.lines: tuple[str, ...] = ()
         self.champion = ""
         """The arm that serves production."""
 
@@ -110,6 +113,7 @@ class Campaign:
             "reported": self._reported,
             "decided": self._decided,
             "day_ended": self._day_ended,
+            "learned": self._learned,
             "champion_rolled_back": self._rolled_back,
         }
         takes[kind](body)
@@ -169,6 +173,9 @@ class Campaign:
 
     def _day_ended(self, body: Mapping[str, Any]) -> None:
         self.day = body["day"]
+
+    def _learned(self, body: Mapping[str, Any]) -> None:
+        self.lines = tuple(body["lines"])
 
     def _rolled_back(self, body: Mapping[str, Any]) -> None:
         self.champion = body["champion"]

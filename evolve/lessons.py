@@ -14,8 +14,8 @@ from evolve.contracts import Action, Scored
 if TYPE_CHECKING:
     from evaluations.experiments.surrogate import Lesson, Reading
 
-UNTRUSTED = (Action.QUARANTINE, Action.RESTART)
-"""Ends that teach nothing of a candidate."""
+UNTRUSTED = (Action.QUARANTINE,)
+"""Ends that teach nothing of a candidate; a challenger that is tried again has taught something already."""
 
 
 def lessons(archive: Archive) -> list[Lesson]:
@@ -23,6 +23,20 @@ def lessons(archive: Archive) -> list[Lesson]:
     ended = [one for one in archive.campaign.experiments if one.kind == "challenge" and one.end]
     ended.sort(key=lambda one: (one.end.day if one.end else 0, one.number))
     return [found for one in ended if (found := _lesson(archive, one))]
+
+
+def taught(archive: Archive) -> list[str]:
+    """Lines for the offline agent: each ended experiment, then which proxies can't be trusted."""
+    from evaluations.experiments.calibration import calibrate
+
+    learned = lessons(archive)
+    said = [
+        f"candidate {candidate_of(one.challenger)} against {candidate_of(one.control)}: {one.end.decision.action}, "
+        f"active days {one.end.decision.effect:+.1%} [{one.end.decision.low:+.1%}, {one.end.decision.high:+.1%}]"
+        for one in archive.campaign.experiments
+        if one.kind == "challenge" and one.end and one.end.decision.users
+    ]
+    return [*said, *(calibrate(learned).lines if learned else ())]
 
 
 def offline_reading(archive: Archive, challenger: str, control: str) -> dict[str, Reading]:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from evolve.cli import about, agent, box, carry, look, online, pr, replay, start
+from evolve.cli import about, agent, box, carry, experiments, look, online, pr, replay, start
 from evolve.cli.printing import clean
 from evolve.errors import EvolveError
 
@@ -30,8 +30,8 @@ app.command("show")(look.show)
 app.command("diff")(look.diff)
 app.command("report")(look.report)
 app.command("online")(online.online)
-app.command("experiments")(online.experiments)
-app.command("calibration")(online.calibration)
+app.command("experiments")(experiments.experiments)
+app.command("calibration")(experiments.calibration)
 app.command("models")(agent.models)
 app.command("steer")(agent.steer)
 app.add_typer(agent.agents, name="agents")

@@ -1,20 +1,19 @@
-"""`evolve online`, `evolve experiments`, `evolve calibration`: the outer loop alone, and what its experiments say."""
+"""`evolve online`: the outer loop alone, a line for each event; a rollback, and its drill."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolve.cli.printing import console, print_json, print_table, safe
+from evolve.cli.printing import console, safe
 from evolve.cli.words import RUNS, command
 from evolve.config import OnlineConfig, cache_folder
-from evolve.errors import UsageError
 from evolve.run_folder import RunFolder, find
 
 if TYPE_CHECKING:
@@ -80,10 +79,11 @@ def online(
 
 def first_line(config: OnlineConfig) -> str:
     """What the experiments will be, in one line."""
+    first = config.warm_up + WEEK + config.mature - 1
     where = f"the platform at {safe(config.platform)}" if config.platform else f"{config.users} simulated users"
     return (
         f"online   {where}, at most {config.days} days; {config.top} challengers, {config.slots} at a time, in two "
-        f"arms each; {config.enrol} days of enrolment, decided from day {config.warm_up + WEEK + config.mature - 1} on; "
+        f"arms each; {config.enrol} days of enrolment, decided from day {first} on; "
         f"at most {config.level:.0%} of promotions false"
     )
 
@@ -138,10 +138,11 @@ def in_words(decision: Decision) -> str:
     action = str(decision.action)
     colour = COLOURS.get(action, "dim")
     worth = "" if decision.shrunk is None else f", {decision.shrunk:+.2%} after shrinkage"
-    return f"[{colour}]{action}[/] {_effect(decision)}{worth}: {safe(decision.reason)}"
+    return f"[{colour}]{action}[/] {effect_in_words(decision)}{worth}: {safe(decision.reason)}"
 
 
-def _effect(decision: Decision) -> str:
+def effect_in_words(decision: Decision) -> str:
+    """The effect with its confidence sequence."""
     if not decision.users:
         return "no north star yet"
     width = f"\\[{decision.low:+.2%}, {decision.high:+.2%}] at {1 - decision.alpha:.2%}"
@@ -154,175 +155,13 @@ def summary(archive: Archive, reason: str, folder: RunFolder, runs: Path) -> Non
     screen.print(f"\n[bold]experiments[/]: {safe(reason)}; day {campaign.day}, #{safe(campaign.champion)} serves")
     for one in campaign.experiments:
         if one.looks:
-            screen.print(f"  {_name(one)}: {in_words(one.looks[-1].decision)}", soft_wrap=True)
+            screen.print(f"  {name_of(one)}: {in_words(one.looks[-1].decision)}", soft_wrap=True)
     screen.print(f"next:   {safe(command(f'experiments {folder.name} 1', runs))}", soft_wrap=True)
 
 
-def _name(one: Experiment) -> str:
+def name_of(one: Experiment) -> str:
+    """An experiment and its arms."""
     return f"{safe(one.name)}, #{safe(one.challenger)} against #{safe(one.control)}"
-
-
-# --- looking at experiments ---------------------------------------------------------------------
-
-
-def experiments(
-    run: Run = "",
-    number: Annotated[int, typer.Argument(help="One experiment day by day; all in a table where none is given.")] = 0,
-    out: Out = RUNS,
-    json: Json = False,
-) -> None:
-    """Shows a run's experiments: arms, day by day, the confidence sequence, guardrails, and the decision."""
-    if run.isdigit() and not number and not (out / run).exists():
-        run, number = "", int(run)
-    archive = _archive(run, out)
-    found = archive.campaign.experiments
-    if number and not 1 <= number <= len(found):
-        raise UsageError(f"there is no experiment {number}", hint=f"The run has 1 to {len(found)}.")
-    if json:
-        print_json([as_json(one) for one in (found[number - 1 : number] if number else found)])
-    elif number:
-        _show(found[number - 1])
-    else:
-        _list(archive)
-
-
-def _archive(run: str, out: Path) -> Archive:
-    from evolve.wiring import read_archive
-
-    archive = read_archive(find(out, run or None))
-    if not archive.campaign:
-        raise UsageError("the run has no experiments yet", hint=f"Begin them: {command('online ' + run, out)}".rstrip())
-    return archive
-
-
-def _list(archive: Archive) -> None:
-    campaign = archive.campaign
-    rows = [
-        [
-            str(one.number), safe(one.kind), f"#{safe(one.challenger)}", f"#{safe(one.control)}",
-            f"{one.begun}-{one.looks[-1].day if one.looks else one.begun}",
-            f"{sum(exposures(one).values())}", in_words(one.looks[-1].decision) if one.looks else "",
-        ]
-        for one in campaign.experiments
-    ]  # fmt: skip
-    print_table("", ("", "kind", "challenger", "control", "days", "users", "last word"), rows)
-    waiting = [arm for arm in campaign.queue if arm not in {one.challenger for one in campaign.experiments}]
-    level, tests = campaign.settings["level"], campaign.settings["tests"]
-    begun = sum(one.kind == "challenge" for one in campaign.experiments)
-    queue = ", ".join(f"#{safe(arm)}" for arm in waiting) or "nobody"
-    console().print(f"\nday {campaign.day}: #{safe(campaign.champion)} serves; {queue} waits")
-    console().print(f"error budget {level:.0%}, shared out among {tests} experiments, {begun} of them begun")
-
-
-def _show(one: Experiment) -> None:
-    screen = console()
-    screen.print(f"[bold]{_name(one)}[/] ({safe(one.kind)}), since day {one.begun}: {safe(one.reason)}", soft_wrap=True)
-    ramp = ", ".join(f"{share:.0%} of free users from day {day}" for day, share in one.traffic.items())
-    arms = ", ".join(f"#{safe(arm)} {users} users" for arm, users in exposures(one).items())
-    screen.print(f"traffic {ramp}\narms    {arms}\n", soft_wrap=True)
-    shown = [
-        look
-        for look, before in zip(one.looks, [None, *one.looks], strict=False)
-        if before is None or look is one.looks[-1] or _moved(look.decision, before.decision)
-    ]
-    rows = [[str(look.day), *_cells(look.decision)] for look in shown]
-    print_table("", ("day", "cohorts", "north star", "log evidence", "decision", "why"), rows)
-    screen.print()
-    cells = [[safe(name), f"#{safe(arm)}", f"{users}", f"{mean:.4f}"] for name, arm, users, mean in means(one)]
-    print_table("", ("metric of complete cohorts", "arm", "users", "mean"), cells)
-
-
-def _cells(decision: Decision) -> list[str]:
-    said = [str(decision.cohorts), _effect(decision), f"{decision.log_e:+.2f}", safe(str(decision.action))]
-    return [*said, safe(decision.reason)]
-
-
-def _moved(now: Decision, before: Decision) -> bool:
-    return (now.cohorts, now.action, now.reason) != (before.cohorts, before.action, before.reason)
-
-
-def exposures(one: Experiment) -> dict[str, int]:
-    """Users that entered each arm, each cohort counted once."""
-    seen = {(r.arm, r.entered): r.users for r in one.reports if r.metric == "exposures"}
-    return {arm: sum(users for (name, _), users in seen.items() if name == arm) for arm in one.shares}
-
-
-def means(one: Experiment) -> Iterator[tuple[str, str, int, float]]:
-    """Metric, arm, users and mean over the cohorts that were reported, each once."""
-    seen = {(r.metric, r.arm, r.entered): r for r in one.reports if r.metric != "exposures"}
-    for metric in dict.fromkeys(name for name, _, _ in seen):
-        for arm in one.shares:
-            rows = [r for (name, who, _), r in seen.items() if (name, who) == (metric, arm)]
-            users = sum(r.users for r in rows)
-            yield metric, arm, users, sum(r.y for r in rows) / users if users else float("nan")
-
-
-def as_json(one: Experiment) -> dict[str, Any]:
-    """An experiment as plain values."""
-    from dataclasses import asdict
-
-    plain = {
-        name: getattr(one, name) for name in ("number", "name", "kind", "challenger", "control", "begun", "reason")
-    }
-    looks = [{"day": look.day, **{k: _finite(v) for k, v in asdict(look.decision).items()}} for look in one.looks]
-    metrics = [{"metric": m, "arm": a, "users": u, "mean": _finite(v)} for m, a, u, v in means(one)]
-    return {
-        **plain, "shares": dict(one.shares), "traffic": {str(d): t for d, t in one.traffic.items()},
-        "users": exposures(one), "metrics": metrics, "looks": looks, "ended": one.end is not None,
-    }  # fmt: skip
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not abs(value) < float("inf") else value
-
-
-# --- calibration and the drill -------------------------------------------------------------------
-
-
-def calibration(
-    run: Run = "",
-    html: Annotated[Path | None, typer.Option(help="Also write the plot, as one page.")] = None,
-    out: Out = RUNS,
-    json: Json = False,
-) -> None:
-    """How far each proxy can be trusted, persona by persona: what finished experiments taught."""
-    from evaluations.experiments.calibration import calibrate
-    from evolve.lessons import lessons
-
-    learned = lessons(_archive(run, out))
-    found = calibrate(learned)
-    rows = [
-        {
-            "proxy": row.proxy, "persona": row.persona or "all", "slope": row.slope, "low": row.low, "high": row.high,
-            "correlation": row.correlation, "experiments": row.lessons, "trust": str(row.trust),
-        }
-        for row in found.rows
-    ]  # fmt: skip
-    if json:
-        print_json(
-            {
-                "rows": rows,
-                "thresholds": {k: _finite(v) for k, v in found.thresholds.items()},
-                "lines": list(found.lines),
-            }
-        )
-        return
-    cells = [
-        [
-            safe(row.proxy), safe(row.persona or "all"), f"{row.slope:+.3g}", f"\\[{row.low:+.3g}, {row.high:+.3g}]",
-            f"{row.correlation:+.2f}", str(row.lessons), safe(str(row.trust)),
-        ]
-        for row in found.rows
-    ]  # fmt: skip
-    title = "what the north star gains for one unit of a proxy, with 95 % interval"
-    print_table(title, ("proxy", "persona", "slope", "interval", "correlation", "experiments", ""), cells)
-    for line in found.lines or ("no proxy is known to mislead",):
-        console().print(safe(line), soft_wrap=True)
-    if html is not None:
-        from evolve.report.experiments import calibration_page
-
-        html.write_text(calibration_page(learned), encoding="utf-8")
-        console().print(safe(str(html)))
 
 
 def _drill() -> None:

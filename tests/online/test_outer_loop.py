@@ -21,7 +21,8 @@ from evolve.errors import PlatformError, UsageError
 from evolve.journal import Record, read
 from evolve.lessons import lessons
 from evolve.lineage import Lineage
-from evolve.online_wiring import challengers, open_online
+from evolve.online_wiring import open_online
+from evolve.outer_loop import challengers
 from evolve.review.pulls import pulls
 from evolve.run_folder import RunFolder
 from evolve.wiring import read_archive
@@ -163,6 +164,11 @@ def test_an_a_a_experiment_on_demand_promotes_nobody(searching, tmp_path):
 def test_a_rollback_is_drilled_and_restores_the_champion_on_the_next_day():
     found = drill()
     assert found.passed and "serves 1000 of 1000" in found.lines[0] and "serves 0 users" in found.lines[1]
+
+
+def test_the_offline_agent_is_told_what_people_said(finished):
+    archive = read_archive(RunFolder(finished))
+    assert any("candidate 16 against 0: promote, active days +" in line for line in archive.history().experiments)
 
 
 # --- commands ------------------------------------------------------------------------------------------
