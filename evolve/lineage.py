@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from evolve.contracts import Tree
 from evolve.errors import RunError, SetupError
+from evolve.git_trees import read_trees
 
 if TYPE_CHECKING:
     from git import Repo
@@ -58,7 +59,7 @@ class Lineage:
 
     def write(self, ref: str, number: int, tree: Tree, parents: Sequence[str], message: str) -> str:
         """Commits the whole `tree` with the date of candidate `number` and moves `ref` there; returns the hash."""
-        stream = _commit_stream(ref, EPOCH + number, tree, parents, message)
+        stream = commit_stream(ref, EPOCH + number, tree, parents, message)
         commit = self._fast_import(stream + b"get-mark :1\ndone\n").strip()
         self._trees[commit] = dict(tree)
         return commit
@@ -70,16 +71,15 @@ class Lineage:
         return self._trees[commit]
 
     def _read_tree(self, commit: str) -> Tree:
-        listing = self._git("ls-tree", "-r", "-z", "--full-tree", commit)
-        entries = [entry.split("\t", 1) for entry in listing.split("\0") if entry]
-        blobs = [meta.split()[2] for meta, _ in entries]
-        answer = self._bytes("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
-        tree: dict[str, str] = {}
-        for _, path in entries:
-            head, _, rest = answer.partition(b"\n")
-            size = int(head.split()[2])
-            tree[path], answer = rest[:size].decode(), rest[size + 1 :]
-        return tree
+        return read_trees([commit], self._objects)[commit]
+
+    def read_ahead(self) -> None:
+        """Reads the files of every candidate at once: whoever folds a whole run asks for all of them."""
+        told = self._git("for-each-ref", "--format=%(objectname)", CANDIDATES).split()
+        self._trees |= read_trees((commit for commit in told if commit not in self._trees), self._objects)
+
+    def _objects(self, names: bytes) -> bytes:
+        return self._bytes("cat-file", "--batch", stdin=names)
 
     def commit_of(self, number: int) -> str:
         """The commit of candidate `number`. Raises RunError where there is none."""
@@ -191,8 +191,9 @@ def _create(path: Path) -> None:
     building.rename(path)
 
 
-def _commit_stream(ref: str, date: int, tree: Tree, parents: Sequence[str], message: str) -> bytes:
-    lines = [f"commit {ref}\nmark :1\nauthor {SIGNATURE} {date} +0000\ncommitter {SIGNATURE} {date} +0000\n"]
+def commit_stream(ref: str, date: int, tree: Tree, parents: Sequence[str], message: str, *, mark: int = 1) -> bytes:
+    """One commit as `git fast-import` reads it; a parent is a hash, or the `:mark` of a commit of the same stream."""
+    lines = [f"commit {ref}\nmark :{mark}\nauthor {SIGNATURE} {date} +0000\ncommitter {SIGNATURE} {date} +0000\n"]
     head = _data("".join(lines), message)
     links = "".join(f"{'merge' if i else 'from'} {parent}\n" for i, parent in enumerate(parents))
     files = b"".join(_data(f"M 100644 inline {path}\n", tree[path]) for path in sorted(tree))

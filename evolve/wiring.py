@@ -263,7 +263,9 @@ def require_proposer(first: Record, proposer: Proposer) -> None:
 
 def read_archive(folder: RunFolder) -> Archive:
     """The state of a run, for reading only; works while another process writes it."""
-    archive = Archive(Lineage(folder.lineage))
+    lineage = Lineage(folder.lineage)
+    lineage.read_ahead()
+    archive = Archive(lineage)
     for record in read(folder.journal):
         archive.apply(record)
     if not archive.candidates:

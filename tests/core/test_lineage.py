@@ -77,3 +77,13 @@ def test_the_repository_is_sound_for_git(tmp_path):
 def test_a_candidate_that_is_not_there_is_said(tmp_path):
     with pytest.raises(RunError, match="no candidate 7"):
         Lineage(tmp_path / "l.git").commit_of(7)
+
+
+def test_many_trees_are_read_at_once_as_they_are_read_alone(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    parents: tuple[str, ...] = ()
+    for n in range(5):
+        parents = (lineage.commit(n, {**TREE, f"deep/er/{n % 2}.py": f"N = {n}\n"}, parents, f"step {n}"),)
+    ahead, alone = Lineage(lineage.path), Lineage(lineage.path)
+    ahead.read_ahead()
+    assert ahead._trees == {commit: alone.tree(commit) for commit in lineage.candidates()}
