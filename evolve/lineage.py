@@ -81,15 +81,6 @@ class Lineage:
     def _objects(self, names: bytes) -> bytes:
         return self._bytes("cat-file", "--batch", stdin=names)
 
-    def commit_of(self, number: int) -> str:
-        """The commit of candidate `number`. Raises RunError where there is none."""
-        commit = self._git("rev-parse", "--verify", "--quiet", f"{CANDIDATES}/{number}", check=False).strip()
-        if not commit:
-            raise RunError(
-                f"the lineage {self.path} has no candidate {number}", hint="See `evolve log` for the numbers."
-            )
-        return commit
-
     def candidates(self) -> list[str]:
         """The commits of candidates 0, 1, 2, ... up to the first number that is missing."""
         told = self._git("for-each-ref", "--format=%(refname) %(objectname)", CANDIDATES).split("\n")

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 READY, JOB, TRAIN, TRAINED, QUERY, ANSWER, ERROR = b"R", b"J", b"T", b"t", b"Q", b"A", b"E"
 BUILD, BUILT = b"B", b"b"
-TAGS = frozenset((READY, JOB, TRAIN, TRAINED, QUERY, ANSWER, ERROR, BUILD, BUILT))
 
 HEADER = struct.Struct("<cIQ")
 MAX_DIMENSIONS = 8

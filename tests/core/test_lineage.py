@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import subprocess
 
-import pytest
-
-from evolve.errors import RunError
 from evolve.lineage import Lineage
 
 TREE = {"model.py": "WIDTH = 1\n", "deep/loss.py": "# naïve — ünïcode\n"}
@@ -72,11 +69,6 @@ def test_the_repository_is_sound_for_git(tmp_path):
     commit = lineage.commit(0, TREE, (), "seed")
     lineage.commit(1, {"model.py": "x = 1\n"}, (commit,), "less")
     git(lineage, "fsck", "--strict")
-
-
-def test_a_candidate_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(RunError, match="no candidate 7"):
-        Lineage(tmp_path / "l.git").commit_of(7)
 
 
 def test_many_trees_are_read_at_once_as_they_are_read_alone(tmp_path):
