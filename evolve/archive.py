@@ -23,6 +23,7 @@ from evolve.errors import RunError
 from evolve.fingerprint import fingerprint
 from evolve.journal import Record
 
+ReviewKind = Literal["approved", "rejected", "commented", "rolled_back"]
 REVIEWS = frozenset({"approved", "rejected", "commented", "rolled_back"})
 """Kinds of records that a review writes; the search decides nothing by them."""
 
@@ -68,7 +69,7 @@ class Review:
     """What a person, or `--auto-approve`, did with a pull request. `commit` is what it made of `main`, if anything."""
 
     pull: int
-    kind: Literal["approved", "rejected", "commented", "rolled_back"]
+    kind: ReviewKind
     text: str
     commit: str
     at: float
@@ -141,6 +142,11 @@ class Archive:
         """The promotions in order: number n, from one, opened pull request n."""
         return [look for look in self.confirmations if look.promoted]
 
+    def first_parent(self, number: int) -> int | None:
+        """The candidate that a candidate changes; None for the seed."""
+        parents = self.candidates[number].parents
+        return self.by_commit[parents[0]].number if parents else None
+
     def rejections(self) -> dict[int, str]:
         """Candidate's number -> why a person rejected the pull request that it opened, as decided last."""
         found: dict[int, str] = {}
@@ -200,7 +206,7 @@ class Archive:
 
     def _review(self, record: Record) -> None:
         body = record.body
-        pull, kind = body["pull"], cast(Literal["approved", "rejected", "commented", "rolled_back"], record.kind)
+        pull, kind = body["pull"], cast(ReviewKind, record.kind)
         if not 1 <= pull <= len(self.promoted):
             raise RunError(f"record {record.number} of the journal reviews pull request {pull}, which was never opened")
         self.reviews.append(Review(pull=pull, kind=kind, text=body["text"], commit=body["commit"], at=record.at))

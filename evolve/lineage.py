@@ -121,9 +121,11 @@ class Lineage:
         """The commit that a ref points to, or nothing."""
         return self._git("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", check=False).strip()
 
-    def branches(self) -> list[str]:
-        """The names of all branches."""
-        return self._git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split()
+    def heads(self, under: str = "refs/heads") -> dict[str, str]:
+        """Branch -> commit, of all branches, or of refs under another prefix with their full names."""
+        name = "%(refname:lstrip=2)" if under == "refs/heads" else "%(refname)"
+        told = self._git("for-each-ref", f"--format={name} %(objectname)", under)
+        return dict(line.split(" ") for line in told.splitlines())
 
     def conflicts(self, ours: str, theirs: str) -> str:
         """What a merge of two commits would leave to a person: the names of files and git's messages."""

@@ -25,8 +25,9 @@ class Desk:
 
     def open_all(self) -> None:
         """Makes the branch of every promotion that has none yet."""
+        there = heads_of(self._lineage)
         for number in range(1, len(self._archive.promoted) + 1):
-            if not head_of(self._lineage, number):
+            if number not in there:
                 self._open(pull(self._archive, number))
 
     def approve(self, number: int, text: str = "") -> str:
@@ -124,10 +125,17 @@ class Desk:
         return f"pull request {number} is stale: `main` holds commits that no pull request brought\n{said}".rstrip()
 
 
+def heads_of(lineage: Lineage) -> dict[int, str]:
+    """Pull request -> the last commit of its branch, whatever the run was called when it was opened."""
+    named = (
+        (name.rpartition("/")[2], commit) for name, commit in lineage.heads().items() if name.startswith("evolve/")
+    )
+    return {int(number): commit for number, commit in named if number.isdecimal()}
+
+
 def head_of(lineage: Lineage, number: int) -> str:
-    """The last commit of a pull request's branch, whatever the run was called when it was opened; or nothing."""
-    names = [b for b in lineage.branches() if b.startswith("evolve/") and b.rpartition("/")[2] == str(number)]
-    return lineage.head(f"refs/heads/{names[0]}") if names else ""
+    """The last commit of a pull request's branch, or nothing."""
+    return heads_of(lineage).get(number, "")
 
 
 def base_of(lineage: Lineage, archive: Archive, number: int) -> str:
