@@ -28,7 +28,8 @@ TABLES = """
 CREATE TABLE state (bytes INTEGER, last INTEGER, number INTEGER, hash TEXT, champion INTEGER, refused INTEGER,
   ended TEXT);
 CREATE TABLE candidates (number INTEGER PRIMARY KEY, commit_id TEXT UNIQUE, parent INTEGER, parents TEXT,
-  technique TEXT, persona TEXT, move TEXT, proposed INTEGER, judged INTEGER, kind TEXT, reason TEXT, rung TEXT, gain REAL, error REAL);
+  technique TEXT, persona TEXT, move TEXT, proposed INTEGER, judged INTEGER, kind TEXT, reason TEXT, rung TEXT,
+  gain REAL, error REAL);
 CREATE TABLE looks (number INTEGER, against INTEGER, promoted INTEGER, verdict TEXT);
 CREATE TABLE reviews (pull INTEGER, kind TEXT, text TEXT, commit_id TEXT, at REAL);
 CREATE TABLE others (kind TEXT, at INTEGER);
@@ -241,8 +242,9 @@ class Index:
         told = subprocess.run(command, input=names, capture_output=True, check=False).stdout.decode().splitlines()
         for (number, commit), found in zip(commits, told or [""] * len(commits), strict=False):
             if commit != found:
+                held = "nothing" if found.endswith(" missing") or not found else found[:12]
                 raise RunError(
-                    f"candidate {number} is {commit[:12]} in the journal; the lineage holds {found or 'nothing'}",
+                    f"candidate {number} is {commit[:12]} in the journal; the lineage holds {held}",
                     hint="Restore lineage.git from a backup, or import the run again.",
                 )
 
