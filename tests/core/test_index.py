@@ -112,7 +112,7 @@ def test_a_damaged_record_is_named(folder):
 
 def test_a_candidate_that_git_lost_is_said(folder):
     Lineage(folder / "lineage.git").drop("refs/evolve/candidates/3")
-    with pytest.raises(RunError, match="candidate 3 is .* the lineage holds nothing"):
+    with pytest.raises(RunError, match=r"candidate 3 is .* the lineage holds nothing"):
         look(folder)
 
 
