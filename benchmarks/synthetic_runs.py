@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,8 @@ METRIC = "long_watch"
 KNOBS = 8
 """So many numbers a candidate's file ends with; a step changes one."""
 MOST_PROMOTIONS = 40
+POOL = 64
+"""A step stands on the champion or on one of so many good ones of late."""
 SECONDS_A_CANDIDATE = 9.0
 
 
@@ -76,16 +79,16 @@ class Story:
 
     seed_tree: Tree
     rng: np.random.Generator
-    trees: list[Tree] = field(default_factory=list)
+    trees: dict[int, Tree] = field(default_factory=dict)
     gains: list[float] = field(default_factory=list)
-    good: list[int] = field(default_factory=list)
+    good: deque[int] = field(default_factory=lambda: deque(maxlen=POOL))
     champion: int = 0
     promotions: int = 0
 
     def step(self, number: int) -> Drawn:
         """The next candidate: on the champion, or on one of the better ones of late."""
         rng = self.rng
-        pool = self.good[-64:] or [0]
+        pool = list(self.good) or [0]
         first = self.champion if rng.random() < 0.4 else int(rng.choice(pool))
         parents = (first,)
         if rng.random() < 0.05 and self.champion != first:
@@ -95,10 +98,12 @@ class Story:
         tree = {**self.trees[first], path: _turned(self.trees[first][path], knob, value)}
         end = str(rng.choice(["scored", "failed", "timed_out", "cheated"], p=[0.78, 0.14, 0.07, 0.01]))
         gain = self.gains[first] + float(rng.normal(-0.0004, 0.0008)) if end == "scored" else 0.0
-        self.trees.append(tree)
+        self.trees[number] = tree
         self.gains.append(gain)
         if end == "scored" and gain >= self.gains[self.champion] - 0.001:
             self.good.append(number)
+        if number % 1_000 == 0:
+            self.trees = {n: self.trees[n] for n in {0, number, self.champion, *self.good}}
         proposal = _proposal(number, rng, path, knob, value, len(parents))
         text = message(proposal)
         return Drawn(number, parents, tree, gain, end, records.proposal_to_json(proposal), text)
@@ -135,7 +140,8 @@ def _verdict(effect: float, alpha: float, better: bool) -> Verdict:
     )  # fmt: skip
 
 
-def _outcome(drawn: Drawn, rng: np.random.Generator) -> Outcome:
+def drawn_outcome(drawn: Drawn, rng: np.random.Generator) -> Outcome:
+    """How a drawn candidate ended, as the judge would say it."""
     cpu_s = float(rng.random()) * 9
     seen = Evidence(sandbox="docker", exit_reason="closed", cpu_s=cpu_s, wall_s=cpu_s, peak_memory_bytes=300 << 20)
     if drawn.end == "failed":
@@ -162,7 +168,7 @@ def write(folder: Path, candidates: int, *, seed: int = 0, reviewed: bool = True
 
     folder.mkdir(parents=True)
     run, space = RunFolder(folder), load("video_ranking")
-    story = Story(seed_tree=space.seed, rng=np.random.default_rng(seed), trees=[space.seed], gains=[0.0])
+    story = Story(seed_tree=space.seed, rng=np.random.default_rng(seed), trees={0: space.seed}, gains=[0.0])
     lineage = Lineage(run.lineage)
     drawn: list[tuple[Drawn, bool, bool]] = []
     commits = _import(lineage, _told(story, candidates, drawn))
@@ -191,10 +197,15 @@ def _told(story: Story, count: int, drawn: list[tuple[Drawn, bool, bool]]) -> It
 
 
 def _import(lineage: Lineage, stream: Iterator[bytes]) -> list[str]:
-    """One `git fast-import` for all; returns every commit in order."""
+    told = imported(lineage, stream)
+    return [told[n + 1] for n in range(len(told))]
+
+
+def imported(lineage: Lineage, stream: Iterator[bytes], *words: str) -> dict[int, str]:
+    """One `git fast-import` for many commits; returns mark -> commit. `words` come before the command."""
     marks = lineage.path / "marks"
-    command = ["git", "--git-dir", str(lineage.path), "fast-import", "--quiet", "--done", f"--export-marks={marks}"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as running:
+    command = ["git", *words, "--git-dir", str(lineage.path), "fast-import", "--quiet", "--done", "--force"]
+    with subprocess.Popen([*command, f"--export-marks={marks}"], stdin=subprocess.PIPE) as running:
         assert running.stdin is not None
         for part in stream:
             running.stdin.write(part)
@@ -204,7 +215,7 @@ def _import(lineage: Lineage, stream: Iterator[bytes]) -> list[str]:
         raise SystemExit(f"git fast-import ended with {running.returncode}")
     told = dict(line.split() for line in marks.read_text().splitlines())
     marks.unlink()
-    return [told[f":{n + 1}"] for n in range(len(told))]
+    return {int(mark[1:]): commit for mark, commit in told.items()}
 
 
 def _record(
@@ -227,7 +238,7 @@ def _record(
         proposal = found.proposal | {"parents": [commits[p] for p in found.parents]}
         body = {"number": found.number, "commit": commits[found.number], "reference": champion, "proposal": proposal}
         journal.append("proposed", body)
-        outcome = records.outcome_to_json(_outcome(found, rng))
+        outcome = records.outcome_to_json(drawn_outcome(found, rng))
         journal.append("judged", {"number": found.number, "outcome": outcome})
         if tried:
             verdict = records.verdict_to_json(_verdict(found.gain - story.gains[champion], alpha_of(looks), promoted))

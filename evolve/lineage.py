@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CANDIDATES = "refs/evolve/candidates"
 NOTES = "refs/notes/evolve/metrics"
 EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z: the date of candidate 0; candidate n is n seconds younger
+MAINTENANCE_EVERY = 1_000
+"""Candidates between two packings; fewer loose files than a file system minds."""
 SIGNATURE = "evolve <evolve@localhost>"
 
 
@@ -55,7 +57,15 @@ class Lineage:
         if not parents:
             self._git("update-ref", "refs/heads/main", commit)
             self._git("update-ref", "refs/heads/confirmed", commit)
+        elif number % MAINTENANCE_EVERY == 0:
+            self.maintain()
         return commit
+
+    def maintain(self) -> None:
+        """Packs what is loose, objects and refs. Packs are joined so that each is twice the next: a long run rewrites
+        little, and a command never looks through many. Whoever reads meanwhile finds everything."""
+        self._git("repack", "-d", "-q", "--geometric=2")
+        self._git("pack-refs", "--all", "--prune")
 
     def write(self, ref: str, number: int, tree: Tree, parents: Sequence[str], message: str) -> str:
         """Commits the whole `tree` with the date of candidate `number` and moves `ref` there; returns the hash."""
