@@ -1,9 +1,9 @@
 """What the 100,000th candidate costs: appending its records, committing it, and the disk that it takes.
 
 Every record is appended as the loop does it. Of each thousand candidates the first 20 are committed as the loop does
-it, and timed; the rest come in one `git fast-import` that leaves the same loose objects and refs. So the repository goes
-through the same states, its packing every 1,000 candidates included, in minutes. A candidate changes one line of one of
-the four files of `video_ranking`'s seed.
+it, and timed; the rest come in one `git fast-import` that leaves the same loose objects and refs. So the repository
+goes through the same states, its packing every 1,000 candidates included, in minutes. A candidate changes one line of
+one of the four files of `video_ranking`'s seed.
 """
 
 from __future__ import annotations
