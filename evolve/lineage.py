@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -194,13 +194,26 @@ def _create(path: Path) -> None:
     building.rename(path)
 
 
-def commit_stream(ref: str, date: int, tree: Tree, parents: Sequence[str], message: str, *, mark: int = 1) -> bytes:
-    """One commit as `git fast-import` reads it; a parent is a hash, or the `:mark` of a commit of the same stream."""
+def commit_stream(
+    ref: str,
+    date: int,
+    tree: Tree,
+    parents: Sequence[str],
+    message: str,
+    *,
+    mark: int = 1,
+    gone: Collection[str] | None = None,
+) -> bytes:
+    """One commit as `git fast-import` reads it; a parent is a hash, or the `:mark` of a commit of the same stream.
+
+    `tree` is the whole commit; with `gone`, it is laid over the first parent's, and the paths of `gone` are taken away.
+    """
     lines = [f"commit {ref}\nmark :{mark}\nauthor {SIGNATURE} {date} +0000\ncommitter {SIGNATURE} {date} +0000\n"]
     head = _data("".join(lines), message)
     links = "".join(f"{'merge' if i else 'from'} {parent}\n" for i, parent in enumerate(parents))
+    cleared = "deleteall\n" if gone is None else "".join(f"D {path}\n" for path in sorted(gone))
     files = b"".join(_data(f"M 100644 inline {path}\n", tree[path]) for path in sorted(tree))
-    return head + links.encode() + b"deleteall\n" + files
+    return head + links.encode() + cleared.encode() + files
 
 
 def _data(head: str, text: str) -> bytes:

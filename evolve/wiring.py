@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evaluations.judge import Judge
     from evaluations.task import Task
     from evolve.contracts import Proposer, Sandbox, SearchSpace
+    from evolve.target import Target
 
 Report = Callable[[int, str], None]
 
@@ -74,7 +75,9 @@ def catalogue(space: SearchSpace) -> Proposer:
     return CatalogProposer(space=space)
 
 
-def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: str, proposer: str) -> dict[str, Any]:
+def started_body(
+    config: StartConfig, space: SearchSpace, task: Task, sandbox: str, proposer: str, target: Target | None = None
+) -> dict[str, Any]:
     """The first record of a journal: what the run is, and with which versions."""
     return {
         "space": space.name,
@@ -89,6 +92,7 @@ def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: s
         "proposer": proposer,
         "metric": space.metric,
         "versions": versions(),
+        **({"target": target.to_json()} if target else {}),
     }
 
 
@@ -129,6 +133,7 @@ def open_run(
     """Opens a new or an old run for writing and closes its sandbox at the end. `proposer` makes another one than
     the catalogue's; a run is resumed with the kind of proposer that it began with. `model_answers` says that a
     language model writes the candidates, so that a sandbox without walls is refused."""
+    from evolve.target_wiring import targeted, tested
     from sandbox.choose import choose
     from search_spaces.space import load
 
@@ -139,7 +144,8 @@ def open_run(
         journal = Journal(folder.journal, clock)
         if journal.records:
             config = resumed(config, journal.records[0])
-        space = load(config.space)
+        lineage = Lineage(folder.lineage)
+        space, target = targeted(load(config.space), config, journal, lineage)
         task = load_task(config.space, config.dataset, config.world, cache)
         if journal.records:
             require_same(journal.records[0], space, task)
@@ -149,22 +155,23 @@ def open_run(
         try:
             proposes = (proposer or catalogue)(space)
             if journal.records:
+                lineage.read_ahead()
                 require_proposer(journal.records[0], proposes)
             judge = _judge(config, folder, space, task, box, deciding, report)
             desks: list[Desk] = []
             loop = Loop(
                 settings=_settings(config),
-                started=started_body(config, space, task, box.name, proposes.name),
+                started=started_body(config, space, task, box.name, proposes.name, target),
                 seed_tree=space.seed,
                 gate=space.check,
                 proposer=proposes,
-                evaluator=judge,
-                lineage=Lineage(folder.lineage),
+                evaluator=tested(judge, target, deciding),
+                lineage=lineage,
                 journal=journal,
                 clock=clock,
                 observer=_opening(desks, observer, auto_approve=config.auto_approve),
             )
-            desks.append(Desk(folder.name, loop.archive, Lineage(folder.lineage), journal))
+            desks.append(Desk(folder.name, loop.archive, lineage, journal, to_target=not folder.is_imported()))
             desks[0].follow(auto_approve=config.auto_approve)
             yield Run(folder=folder, loop=loop, space=space, sandbox=box, judge=judge)
         finally:

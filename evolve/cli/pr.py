@@ -55,7 +55,7 @@ def _desk(run: str, out: Path) -> Generator[_Opened]:
         archive = Archive(lineage)
         for record in journal.records:
             archive.apply(record)
-        desk = Desk(folder.name, archive, lineage, journal)
+        desk = Desk(folder.name, archive, lineage, journal, to_target=not folder.is_imported())
         desk.open_all()
         yield _Opened(folder=folder, archive=archive, lineage=lineage, desk=desk)
     finally:
@@ -147,6 +147,7 @@ def approve(number: Number, text: Text = "", run: RunName = "", out: Out = RUNS)
     with _desk(run, out) as desk:
         merge = desk.desk.approve(number, text)
     console().print(f"pull request {number} is merged: {merge}, champion/{number}", soft_wrap=True)
+    _say_of_target(desk)
 
 
 @pr.command("reject")
@@ -163,6 +164,12 @@ def rollback(number: Number, text: Text = "", run: RunName = "", out: Out = RUNS
     with _desk(run, out) as desk:
         back = desk.desk.roll_back(number, text)
     console().print(f"pull request {number} is rolled back: {back}", soft_wrap=True)
+    _say_of_target(desk)
+
+
+def _say_of_target(desk: _Opened) -> None:
+    if said := desk.desk.said_of_target:
+        console().print(safe(said), soft_wrap=True)
 
 
 @pr.command("export")

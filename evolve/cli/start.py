@@ -61,6 +61,11 @@ def start(
     budget_usd: Annotated[float | None, typer.Option(help="Stop before models cost more than this.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Stop before models take more tokens than this.")] = None,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Merge each promotion; nobody reviews.")] = False,
+    repo: Annotated[
+        Path | None, typer.Option(help="Your git repository: promotions open pull-request branches there too.")
+    ] = None,
+    path: Annotated[str, typer.Option(help="The folder of --repo that holds the candidate's files.")] = "",
+    tests: Annotated[str, typer.Option(help='Its tests, run in the sandbox, e.g. "python -m pytest -q tests".')] = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="One line for each event in place of the live table.")] = False,
 ) -> None:
     """Starts a run, or continues one with --resume, and shows it while it goes on.
@@ -82,6 +87,9 @@ def start(
         dataset=data,
         world=world,
         auto_approve=auto_approve,
+        repository=repo,
+        path=path,
+        tests=tests,
     ).checked()
     asked = ModelConfig(
         model=model, api_base=api_base, price=price, budget_usd=budget_usd, budget_tokens=budget_tokens

@@ -5,6 +5,7 @@ Both halves are the same when they are done twice, so a command that was cut bet
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 
 from evolve.archive import Archive
@@ -12,7 +13,10 @@ from evolve.errors import UsageError
 from evolve.journal import Journal
 from evolve.lineage import Lineage
 from evolve.loop import message
+from evolve.review.mirror import merge as merge_there
+from evolve.review.mirror import mirror, tag
 from evolve.review.pulls import Pull, pull, pulls, standing
+from evolve.target import Target
 
 MAIN = "refs/heads/main"
 
@@ -20,8 +24,14 @@ MAIN = "refs/heads/main"
 class Desk:
     """The pull requests of one run. `archive` must hold everything that `journal` does when a method is called."""
 
-    def __init__(self, run: str, archive: Archive, lineage: Lineage, journal: Journal) -> None:
+    def __init__(
+        self, run: str, archive: Archive, lineage: Lineage, journal: Journal, *, to_target: bool = False
+    ) -> None:
+        """`to_target` says that what the run names as the user's repository may be written to: never of an imported
+        run, whose first record a stranger wrote."""
         self._run, self._archive, self._lineage, self._journal = run, archive, lineage, journal
+        self._to_target = to_target
+        self.said_of_target = ""
 
     def open_all(self) -> None:
         """Makes the branch of every promotion that has none yet."""
@@ -29,6 +39,13 @@ class Desk:
         for number in range(1, len(self._archive.promoted) + 1):
             if number not in there:
                 self._open(pull(self._archive, number))
+        if target := self.target:
+            mirror(target, self._run, self._archive)
+
+    @property
+    def target(self) -> Target | None:
+        """The user's own repository, where the run has one and it may be written to."""
+        return Target.of(self._archive.settings) if self._to_target else None
 
     def approve(self, number: int, text: str = "") -> str:
         """Merges a pull request, with the open ones that it stands on, into `main`; returns the merge commit.
@@ -46,6 +63,8 @@ class Desk:
         merge = self._lineage.write(f"refs/evolve/merges/{number}", found.candidate, tree, parents, subject)
         if main not in (parents[0], merge):
             raise UsageError(self._stale(number, main, head), hint="Take those commits off `main`, or merge by hand.")
+        if target := self.target:
+            self.said_of_target = merge_there(target, self._run, found)
         self._lineage.point(MAIN, merge, main)
         self._lineage.point(f"refs/tags/champion/{number}", merge)
         self._lineage.drop(f"refs/evolve/merges/{number}")
@@ -93,6 +112,9 @@ class Desk:
         self._lineage.point(MAIN, back, main)
         self._lineage.drop(f"refs/evolve/merges/{number}")
         self._journal.append("rolled_back", {"pull": number, "text": text, "commit": back})
+        if target := self.target:
+            where, name = shlex.quote(str(target.repository)), tag(self._run, number)
+            self.said_of_target = f"in {where}, where it stays until you say so: git revert -m 1 {name}"
         return back
 
     def _open(self, found: Pull) -> None:

@@ -1,0 +1,66 @@
+"""Pull requests in the user's own repository: the branches of the lineage, laid at the candidate's folder there."""
+
+from __future__ import annotations
+
+import shlex
+
+from evolve.archive import Archive
+from evolve.errors import UsageError
+from evolve.loop import message
+from evolve.review.pulls import Pull, pulls
+from evolve.target import Step, Target
+
+
+def branch(run: str, number: int) -> str:
+    """The branch of a pull request."""
+    return f"evolve/{run}/{number}"
+
+
+def tag(run: str, number: int) -> str:
+    """The tag of its merge in the user's repository, which may hold the champions of several runs."""
+    return f"evolve/{run}/champion/{number}"
+
+
+def mirror(target: Target, run: str, archive: Archive) -> None:
+    """Makes the branches of open pull requests that the repository lacks, each on the one before it.
+
+    Where the one before was closed and its branch taken away, its steps come along.
+    """
+    fresh = not target.holds_tree()
+    below, before, steps = target.base, {} if fresh else archive.seed.tree, list[Step]()
+    if fresh:
+        space = archive.settings["space"]
+        steps.append(Step(number=0, tree=archive.seed.tree, text=f"The files of {space} as the search began with\n"))
+    for found in pulls(archive):
+        steps += _steps(archive, found)
+        name = branch(run, found.number)
+        head = target.head(f"refs/heads/{name}")
+        if not head and found.state == "open":
+            head = target.open(name, below, before, steps)
+        if head:
+            below, before, steps = head, archive.candidates[found.candidate].tree, []
+
+
+def merge(target: Target, run: str, found: Pull) -> str:
+    """Merges an approved pull request there, and says in a line what became of it. Raises UsageError on a conflict."""
+    head = target.head(f"refs/heads/{branch(run, found.number)}")
+    if not head:
+        raise UsageError(
+            f"the branch {branch(run, found.number)} is gone from {target.repository}",
+            hint="`evolve pr list` makes that of an open pull request again.",
+        )
+    text, name = f"Merge pull request {found.number}: candidate {found.candidate}\n", tag(run, found.number)
+    commit, went = target.merge(name, head, Step(number=found.candidate, tree={}, text=text))
+    where = shlex.quote(str(target.repository))
+    if went:
+        return f"in {where}: {target.branch.removeprefix('refs/heads/')} is {commit}, {name}"
+    return f"in {where}, where the branch is checked out and stays: git merge --ff-only {name}"
+
+
+def _steps(archive: Archive, found: Pull) -> list[Step]:
+    made: list[Step] = []
+    for number in found.steps:
+        candidate, proposal = archive.candidates[number], archive.attempts[number - 1].proposal
+        text = f"{message(proposal)}Candidate: {number} ({candidate.commit})\n"
+        made.append(Step(number=number, tree=candidate.tree, text=text))
+    return made
