@@ -64,7 +64,10 @@ class Target:
     def of(cls, settings: Mapping[str, Any]) -> Target | None:
         """What the first record of a run says; None where it has no repository of a user's."""
         told = settings.get("target")
-        return cls(**{**told, "repository": Path(told["repository"])}) if told else None
+        if not told:
+            return None
+        names = ("path", "base", "branch", "tests")
+        return cls(repository=Path(told["repository"]), **{name: str(told[name]) for name in names})
 
     def to_json(self) -> dict[str, str]:
         """For the first record of a run."""
