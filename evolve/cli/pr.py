@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evolve.index import Index
     from evolve.lineage import Lineage
     from evolve.review.desk import Desk
+    from evolve.review.forge import Offer
     from evolve.review.pulls import Pull
 
 STATE_COLOURS = {"open": "yellow", "approved": "green", "rejected": "red", "rolled back": "magenta"}
@@ -186,6 +187,54 @@ def export(
         pull(seen.index, number)
         patch.write_text(seen.lineage.patches(*seen.ends(number)), encoding="utf-8")
     console().print(f"{safe(str(patch))}: apply it with git am", soft_wrap=True)
+
+
+@pr.command("push")
+def push(
+    number: Number,
+    remote: Annotated[str, typer.Option(help="Where to: a URL.")],
+    forge: Annotated[str, typer.Option(help="Also open it there: github (with GH_TOKEN or GITHUB_TOKEN).")] = "",
+    base: Annotated[str, typer.Option(help="The branch there that it is to be merged into.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace the branch there.")] = False,
+    limit: Annotated[str, typer.Option(help="Give up after this long.")] = "2m",
+    run: RunName = "",
+    out: Out = RUNS,
+) -> None:
+    """Pushes a pull request's branch to a git server, writes its text to a file, and opens it on a forge."""
+    from evolve.config import seconds
+    from evolve.errors import UsageError
+    from evolve.review import forge as forges
+
+    if forge not in ("", "github"):
+        raise UsageError(f"--forge is `{forge}`; known is github", hint="Elsewhere push, and use the body file.")
+    if forge:
+        forges.token()
+    with _desk(run, out) as desk:
+        offer = _offer(desk, number, base)
+        file = desk.folder.path / "pulls" / f"{number}.md"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(offer.body, encoding="utf-8")
+        forges.push(offer, remote, force=force, limit_s=seconds(limit))
+        where = forges.hidden(remote)
+        console().print(f"{safe(offer.branch)} is at {safe(where)}; its text: {safe(str(file))}", soft_wrap=True)
+        if forge:
+            address = forges.open_on_github(offer, remote, limit_s=seconds(limit))
+            desk.desk.comment(number, f"opened as {address}")
+            console().print(f"opened as {safe(address)}", soft_wrap=True)
+
+
+def _offer(desk: _Opened, number: int, base: str) -> Offer:
+    from evolve.review.body import body
+    from evolve.review.forge import Offer
+    from evolve.review.mirror import branch
+    from evolve.review.pulls import pull
+
+    found, target, run = pull(desk.archive, number), desk.desk.target, desk.folder.name
+    text = body(desk.archive, found, run, _unseen(desk, found))
+    title = text.partition("\n")[0].removeprefix("# ")
+    into = base or (target.branch.removeprefix("refs/heads/") if target else "") or "main"
+    where = target.repository if target else desk.lineage.path
+    return Offer(repository=where, branch=branch(run, number), base=into, title=title, body=text)
 
 
 def _unseen(desk: _Opened, found: Pull) -> Any:
