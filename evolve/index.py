@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from evolve.archive import REVIEWS, Confirmation, Review, ReviewKind
+from evolve.archive import REVIEWS, Confirmation, Review, ReviewKind, review_of
 from evolve.contracts import Verdict
 from evolve.errors import RunError, UsageError
 from evolve.journal import GENESIS, Record, join_measured, read_from
@@ -31,7 +31,7 @@ CREATE TABLE candidates (number INTEGER PRIMARY KEY, commit_id TEXT UNIQUE, pare
   technique TEXT, persona TEXT, move TEXT, proposed INTEGER, judged INTEGER, kind TEXT, reason TEXT, rung TEXT,
   gain REAL, error REAL);
 CREATE TABLE looks (number INTEGER, against INTEGER, promoted INTEGER, verdict TEXT);
-CREATE TABLE reviews (pull INTEGER, kind TEXT, text TEXT, commit_id TEXT, at REAL);
+CREATE TABLE reviews (kind TEXT, body TEXT, at REAL);
 CREATE TABLE others (kind TEXT, at INTEGER);
 """
 ROWS = """SELECT number, commit_id, parents, technique, persona, move, kind, reason, rung, gain, error
@@ -153,8 +153,8 @@ class Index:
     @property
     def reviews(self) -> list[Review]:
         """What was done with pull requests, in order."""
-        asked = self._tables.execute("SELECT pull, kind, text, commit_id, at FROM reviews ORDER BY rowid")
-        return [Review(pull=p, kind=cast(ReviewKind, k), text=t, commit=c, at=at) for p, k, t, c, at in asked]
+        asked = self._tables.execute("SELECT kind, body, at FROM reviews ORDER BY rowid")
+        return [review_of(cast(ReviewKind, kind), json.loads(body), at) for kind, body, at in asked]
 
     # --- how it is made -------------------------------------------------------------------------
 
@@ -214,8 +214,7 @@ class Index:
         elif record.kind in REVIEWS:
             if not 1 <= body["pull"] <= self._one("SELECT count(*) FROM looks WHERE promoted"):
                 raise IndexError(f"pull request {body['pull']} was never opened")
-            told = (body["pull"], record.kind, body["text"], body["commit"], record.at)
-            execute("INSERT INTO reviews VALUES (?, ?, ?, ?, ?)", told)
+            execute("INSERT INTO reviews VALUES (?, ?, ?)", (record.kind, json.dumps(body), record.at))
         elif record.kind == "ended":
             execute("UPDATE state SET ended = ?", (body["reason"],))
         elif record.kind == "refused":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from evolve.archive import Archive
+from evolve.contracts import Tree
 from evolve.errors import UsageError
 from evolve.loop import message
-from evolve.review.pulls import Pull, pulls
+from evolve.review.pulls import Pull, pulls, standing
 from evolve.target import Step, Target
 
 
@@ -32,7 +34,7 @@ def mirror(target: Target, run: str, archive: Archive) -> None:
         space = archive.settings["space"]
         steps.append(Step(number=0, tree=archive.seed.tree, text=f"The files of {space} as the search began with\n"))
     for found in pulls(archive):
-        steps += _steps(archive, found)
+        steps += steps_of(archive, found)
         name = branch(run, found.number)
         head = target.head(f"refs/heads/{name}")
         if not head and found.state == "open":
@@ -57,7 +59,16 @@ def merge(target: Target, run: str, found: Pull) -> str:
     return f"in {where}, where the branch is checked out and stays: git merge --ff-only {name}"
 
 
-def _steps(archive: Archive, found: Pull) -> list[Step]:
+def lay_there(target: Target, run: str, archive: Archive, number: int, ground: Tree, steps: Sequence[Step]) -> None:
+    """Makes the branch of a rebased pull request anew, on the last that was merged there."""
+    merged = [tag(run, review.pull) for review in standing(archive)]
+    heads = [head for name in merged if (head := target.head(f"refs/tags/{name}"))]
+    onto = heads[-1] if heads else target.base
+    target.open(branch(run, number), onto, ground, steps)
+
+
+def steps_of(archive: Archive, found: Pull) -> list[Step]:
+    """The commits of a pull request as the search made them."""
     made: list[Step] = []
     for number in found.steps:
         candidate, proposal = archive.candidates[number], archive.attempts[number - 1].proposal

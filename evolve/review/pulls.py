@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from evolve.archive import Confirmation, Review
 from evolve.errors import UsageError
 
-State = Literal["open", "approved", "rejected", "rolled back"]
+State = Literal["open", "approved", "rejected", "rolled back", "conflicting", "not confirmed"]
 
 
 class Promotions(Protocol):
@@ -34,7 +34,8 @@ class Pull:
     """A promotion as it is offered to a person.
 
     `steps` are the candidates from what it shares with the champion it was confirmed against to itself, one commit
-    each; `takes_back` are steps of that champion that it does not stand on, so that merging undoes them.
+    each; `takes_back` are steps of that champion that it does not stand on, so that merging undoes them. A rebased one
+    is `conflicting` where `main` changed the same lines, and `not confirmed` where it is no better there.
     """
 
     number: int
@@ -44,6 +45,11 @@ class Pull:
     takes_back: tuple[int, ...]
     state: State
     reviews: tuple[Review, ...]
+
+    @property
+    def rebased(self) -> Review | None:
+        """How it was laid on another ground, at last."""
+        return next((review for review in reversed(self.reviews) if review.kind == "rebased"), None)
 
 
 def pulls(archive: Promotions) -> list[Pull]:
@@ -88,16 +94,23 @@ def standing(archive: Promotions) -> list[Review]:
 
 
 def _states(archive: Promotions) -> list[State]:
-    """An approval covers the open ones below it, and a rollback all that came in with its merge."""
+    """An approval covers the open ones below it, unless it was rebased and no longer stands on them; a rollback covers
+    all that came in with its merge."""
     states: list[State] = ["open"] * len(archive.promoted)
     covered: dict[int, list[int]] = {}
+    alone: set[int] = set()
     for review in archive.reviews:
         if review.kind == "rejected":
             states[review.pull - 1] = "rejected"
         elif review.kind == "approved":
-            covered[review.pull] = [n for n in range(1, review.pull + 1) if states[n - 1] != "approved"]
+            below = range(review.pull if review.pull in alone else 1, review.pull + 1)
+            covered[review.pull] = [n for n in below if states[n - 1] != "approved"]
             for number in covered[review.pull]:
                 states[number - 1] = "approved"
+        elif review.kind == "rebased":
+            alone.add(review.pull)
+            better = review.verdict is not None and review.verdict.decision == "better"
+            states[review.pull - 1] = "conflicting" if not review.commit else "open" if better else "not confirmed"
         elif review.kind == "rolled_back":
             for number in covered.get(review.pull, [review.pull]):
                 states[number - 1] = "rolled back"
