@@ -18,12 +18,19 @@ from evolve.run_folder import RunFolder, find
 if TYPE_CHECKING:
     from evolve.archive import Archive
     from evolve.index import Index
+    from evolve.journal import Record
     from evolve.lineage import Lineage
     from evolve.review.desk import Desk
-    from evolve.review.forge import Offer
     from evolve.review.pulls import Pull
 
-STATE_COLOURS = {"open": "yellow", "approved": "green", "rejected": "red", "rolled back": "magenta"}
+STATE_COLOURS = {
+    "open": "yellow",
+    "approved": "green",
+    "rejected": "red",
+    "rolled back": "magenta",
+    "conflicting": "bold red",
+    "not confirmed": "magenta",
+}
 
 Number = Annotated[int, typer.Argument(help="The pull request's number.")]
 Remark = Annotated[str, typer.Argument(help="What to remember.")]
@@ -34,15 +41,19 @@ pr = typer.Typer(help="Pull requests: what the search confirmed, for a person to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Opened:
+class Opened:
+    """A run at which something is reviewed."""
+
     folder: RunFolder
     archive: Archive
     lineage: Lineage
     desk: Desk
+    first_record: Record
 
 
 @contextmanager
-def _desk(run: str, out: Path) -> Generator[_Opened]:
+def at_desk(run: str, out: Path) -> Generator[Opened]:
+    """Folds a run and opens what its promotions ask for."""
     from evolve.archive import Archive
     from evolve.journal import Journal
     from evolve.lineage import Lineage
@@ -58,7 +69,7 @@ def _desk(run: str, out: Path) -> Generator[_Opened]:
             archive.apply(record)
         desk = Desk(folder.name, archive, lineage, journal, to_target=not folder.is_imported())
         desk.open_all()
-        yield _Opened(folder=folder, archive=archive, lineage=lineage, desk=desk)
+        yield Opened(folder=folder, archive=archive, lineage=lineage, desk=desk, first_record=journal.records[0])
     finally:
         journal.close()
 
@@ -73,8 +84,9 @@ class _Seen:
 
     def ends(self, number: int) -> tuple[str, str]:
         """What a pull request is compared with, and the last commit of its branch."""
-        base = self.heads[number - 1] if number > 1 else self.index.row(0).commit
-        return base, self.heads[number]
+        from evolve.review.desk import base_of
+
+        return base_of(self.lineage, self.index, number), self.heads[number]
 
 
 @contextmanager
@@ -86,7 +98,7 @@ def _seen(run: str, out: Path) -> Generator[_Seen]:
         lineage = Lineage(folder.lineage)
         heads = heads_of(lineage)
         if len(heads) < len(index.promoted):
-            with _desk(run, out):
+            with at_desk(run, out):
                 heads = heads_of(lineage)
         yield _Seen(index=index, lineage=lineage, heads=heads)
 
@@ -115,9 +127,9 @@ def show(number: Number, run: RunName = "", out: Out = RUNS, json: Json = False)
     from evolve.review.desk import base_of, head_of
     from evolve.review.pulls import pull
 
-    with _desk(run, out) as desk:
+    with at_desk(run, out) as desk:
         found = pull(desk.archive, number)
-        text = body(desk.archive, found, desk.folder.name, _unseen(desk, found))
+        text = body(desk.archive, found, desk.folder.name, unseen(desk, found))
         if json:
             ends = base_of(desk.lineage, desk.archive, number), head_of(desk.lineage, number)
             print_json({**_as_json(ends, found), "body": text})
@@ -138,23 +150,23 @@ def diff(number: Number, run: RunName = "", out: Out = RUNS) -> None:
 @pr.command("comment")
 def comment(number: Number, text: Remark, run: RunName = "", out: Out = RUNS) -> None:
     """Keeps a remark with a pull request."""
-    with _desk(run, out) as desk:
+    with at_desk(run, out) as desk:
         desk.desk.comment(number, text)
 
 
 @pr.command("approve")
 def approve(number: Number, text: Text = "", run: RunName = "", out: Out = RUNS) -> None:
     """Merges a pull request into `main` and tags it `champion/N`."""
-    with _desk(run, out) as desk:
+    with at_desk(run, out) as desk:
         merge = desk.desk.approve(number, text)
     console().print(f"pull request {number} is merged: {merge}, champion/{number}", soft_wrap=True)
-    _say_of_target(desk)
+    say_of_target(desk)
 
 
 @pr.command("reject")
 def reject(number: Number, reason: Reason, run: RunName = "", out: Out = RUNS) -> None:
     """Leaves a pull request, and writes the reason to the journal."""
-    with _desk(run, out) as desk:
+    with at_desk(run, out) as desk:
         desk.desk.reject(number, reason)
     console().print(f"pull request {number} is rejected; the search goes on from what it confirmed", soft_wrap=True)
 
@@ -162,13 +174,14 @@ def reject(number: Number, reason: Reason, run: RunName = "", out: Out = RUNS) -
 @pr.command("rollback")
 def rollback(number: Number, text: Text = "", run: RunName = "", out: Out = RUNS) -> None:
     """Puts `main` back to what it held before a merge."""
-    with _desk(run, out) as desk:
+    with at_desk(run, out) as desk:
         back = desk.desk.roll_back(number, text)
     console().print(f"pull request {number} is rolled back: {back}", soft_wrap=True)
-    _say_of_target(desk)
+    say_of_target(desk)
 
 
-def _say_of_target(desk: _Opened) -> None:
+def say_of_target(desk: Opened) -> None:
+    """What became of it in the user's own repository."""
     if said := desk.desk.said_of_target:
         console().print(safe(said), soft_wrap=True)
 
@@ -189,55 +202,7 @@ def export(
     console().print(f"{safe(str(patch))}: apply it with git am", soft_wrap=True)
 
 
-@pr.command("push")
-def push(
-    number: Number,
-    remote: Annotated[str, typer.Option(help="Where to: a URL.")],
-    forge: Annotated[str, typer.Option(help="Also open it there: github (with GH_TOKEN or GITHUB_TOKEN).")] = "",
-    base: Annotated[str, typer.Option(help="The branch there that it is to be merged into.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Replace the branch there.")] = False,
-    limit: Annotated[str, typer.Option(help="Give up after this long.")] = "2m",
-    run: RunName = "",
-    out: Out = RUNS,
-) -> None:
-    """Pushes a pull request's branch to a git server, writes its text to a file, and opens it on a forge."""
-    from evolve.config import seconds
-    from evolve.errors import UsageError
-    from evolve.review import forge as forges
-
-    if forge not in ("", "github"):
-        raise UsageError(f"--forge is `{forge}`; known is github", hint="Elsewhere push, and use the body file.")
-    if forge:
-        forges.token()
-    with _desk(run, out) as desk:
-        offer = _offer(desk, number, base)
-        file = desk.folder.path / "pulls" / f"{number}.md"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(offer.body, encoding="utf-8")
-        forges.push(offer, remote, force=force, limit_s=seconds(limit))
-        where = forges.hidden(remote)
-        console().print(f"{safe(offer.branch)} is at {safe(where)}; its text: {safe(str(file))}", soft_wrap=True)
-        if forge:
-            address = forges.open_on_github(offer, remote, limit_s=seconds(limit))
-            desk.desk.comment(number, f"opened as {address}")
-            console().print(f"opened as {safe(address)}", soft_wrap=True)
-
-
-def _offer(desk: _Opened, number: int, base: str) -> Offer:
-    from evolve.review.body import body
-    from evolve.review.forge import Offer
-    from evolve.review.mirror import branch
-    from evolve.review.pulls import pull
-
-    found, target, run = pull(desk.archive, number), desk.desk.target, desk.folder.name
-    text = body(desk.archive, found, run, _unseen(desk, found))
-    title = text.partition("\n")[0].removeprefix("# ")
-    into = base or (target.branch.removeprefix("refs/heads/") if target else "") or "main"
-    where = target.repository if target else desk.lineage.path
-    return Offer(repository=where, branch=branch(run, number), base=into, title=title, body=text)
-
-
-def _unseen(desk: _Opened, found: Pull) -> Any:
+def unseen(desk: Opened, found: Pull) -> Any:
     """Paired comparisons of every metric at the confirmation users, where the run's measurements are here."""
     if not desk.folder.measurements.exists():
         return None

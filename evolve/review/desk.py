@@ -18,7 +18,7 @@ from evolve.loop import alpha_of
 from evolve.records import verdict_to_json
 from evolve.review.mirror import lay_there, mirror, steps_of, tag
 from evolve.review.mirror import merge as merge_there
-from evolve.review.pulls import Pull, pull, pulls, standing
+from evolve.review.pulls import Promotions, Pull, pull, pulls, standing
 from evolve.review.rebase import laid
 from evolve.target import Step, Target
 
@@ -174,7 +174,8 @@ class Desk:
 
     def _open(self, found: Pull) -> None:
         """One clean commit for each step, on the branch of the pull request before it."""
-        ref, onto = f"refs/evolve/opening/{found.number}", base_of(self._lineage, self._archive, found.number)
+        ref = f"refs/evolve/opening/{found.number}"
+        onto = head_of(self._lineage, found.number - 1) or self._archive.seed.commit
         tip = self._series(ref, onto, steps_of(self._archive, found))
         self._lineage.point(f"refs/heads/evolve/{self._run}/{found.number}", tip)
         self._lineage.drop(ref)
@@ -219,6 +220,9 @@ def head_of(lineage: Lineage, number: int) -> str:
     return heads_of(lineage).get(number, "")
 
 
-def base_of(lineage: Lineage, archive: Archive, number: int) -> str:
-    """What a pull request is to be compared with: the one before it, or the seed."""
-    return head_of(lineage, number - 1) if number > 1 else archive.seed.commit
+def base_of(lineage: Lineage, run: Promotions, number: int) -> str:
+    """What a pull request is to be compared with: the commit that its own first one stands on."""
+    found = pull(run, number)
+    if found.rebased and found.rebased.commit:
+        return found.rebased.onto
+    return lineage.head(f"{head_of(lineage, number)}~{len(found.steps)}")
