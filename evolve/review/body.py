@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from math import isfinite
 
 from evolve.archive import Archive, Review
 from evolve.contracts import Attempt, Rejected, Scored, Verdict
@@ -102,7 +103,8 @@ def _experiment(archive: Archive, pull: Pull) -> Iterator[str]:
         look = one.looks[-1].decision
         days = one.looks[-1].day - one.begun + 1
         believed = "" if look.shrunk is None else f", believed to be worth {look.shrunk:+.2%}"
-        effect = f"{look.effect:+.2%} [{look.low:+.2%}, {look.high:+.2%}] at {1 - look.alpha:.2%}{believed}"
+        bounds = f"[{look.low:+.2%}, {look.high:+.2%}]" if isfinite(look.low) else "(no interval yet)"
+        effect = f"{look.effect:+.2%} {bounds} at {1 - look.alpha:.2%}{believed}"
         yield f"- {kind}: **{look.action}** after {days} days and {look.users} users: {effect}. {_plain(look.reason)}"
 
 
