@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,8 +22,6 @@ from evolve.contracts import Verdict
 from evolve.errors import RunError, UsageError
 from evolve.journal import GENESIS, Record, join_measured, read_from
 
-VERSION = 1
-"""Of the tables; a file of another version is made again."""
 LOCK_WAIT_S = 20.0
 TABLES = """
 CREATE TABLE state (bytes INTEGER, last INTEGER, number INTEGER, hash TEXT, champion INTEGER, refused INTEGER,
@@ -34,6 +33,8 @@ CREATE TABLE looks (number INTEGER, against INTEGER, promoted INTEGER, verdict T
 CREATE TABLE reviews (kind TEXT, body TEXT, at REAL);
 CREATE TABLE others (kind TEXT, at INTEGER);
 """
+VERSION = zlib.crc32(TABLES.encode()) >> 1
+"""Of the tables; a file of another version is made again."""
 ROWS = """SELECT number, commit_id, parents, technique, persona, move, kind, reason, rung, gain, error
   FROM candidates WHERE number >= ? ORDER BY number"""
 PROPOSED = """INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, '', '', 0.0, 0.0)"""
