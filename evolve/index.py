@@ -8,6 +8,7 @@ a run is shown. Deleting the file loses nothing.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import zlib
@@ -24,8 +25,8 @@ from evolve.journal import GENESIS, Record, join_measured, read_from
 
 LOCK_WAIT_S = 20.0
 TABLES = """
-CREATE TABLE state (bytes INTEGER, last INTEGER, number INTEGER, hash TEXT, champion INTEGER, refused INTEGER,
-  ended TEXT);
+CREATE TABLE state (bytes INTEGER, last INTEGER, number INTEGER, hash TEXT, written INTEGER,
+  champion INTEGER, refused INTEGER, ended TEXT);
 CREATE TABLE candidates (number INTEGER PRIMARY KEY, commit_id TEXT UNIQUE, parent INTEGER, parents TEXT,
   technique TEXT, persona TEXT, move TEXT, proposed INTEGER, judged INTEGER, kind TEXT, reason TEXT, rung TEXT,
   gain REAL, error REAL);
@@ -160,17 +161,21 @@ class Index:
     # --- how it is made -------------------------------------------------------------------------
 
     def _follow(self) -> None:
-        """Takes what the journal holds beyond the last look; all of it where the journal is another one."""
-        if self._journal.stat().st_size == self._state()[0] and self._is_ours():
+        """Takes what the journal holds beyond the last look; all of it where what was taken was written anew since."""
+        found = self._journal.stat()
+        if self._stands(found) and found.st_size == self._state()[0]:
             return
         with self._tables:
             self._tables.execute("BEGIN IMMEDIATE")
-            if not self._is_ours():
+            found = self._journal.stat()  # again: who held the lock may have read on
+            if not self._stands(found):
                 _make(self._tables)
-            begun, _, number, previous = self._state()
-            start, last, commits = begun, begun, list[tuple[int, str]]()
+            begun, last, number, previous = self._state()
+            start, commits = begun, list[tuple[int, str]]()
             try:
                 for end, record in read_from(self._journal, start, number, previous):
+                    if end > found.st_size:
+                        break  # written since: the next look takes it
                     commits += self._take(record, start)
                     last, start, number, previous = start, end, record.number + 1, record.hash
             except (KeyError, TypeError, IndexError, ValueError, sqlite3.Error) as error:
@@ -179,15 +184,18 @@ class Index:
                     hint="Use the version of evolve that wrote the run.",
                 ) from error
             self._require_held(commits)
-            if start != begun:
-                changed = (start, last, number, previous)
-                self._tables.execute("UPDATE state SET bytes = ?, last = ?, number = ?, hash = ?", changed)
+            changed = (start, last, number, previous, found.st_mtime_ns)
+            self._tables.execute("UPDATE state SET bytes = ?, last = ?, number = ?, hash = ?, written = ?", changed)
 
-    def _is_ours(self) -> bool:
-        """Whether the last record that was taken still stands where it stood."""
-        _, last, number, digest = self._state()
+    def _stands(self, found: os.stat_result) -> bool:
+        """Whether the records that were taken are still there: the file was not written since, or only grew, and the
+        last of them is where it was."""
+        taken, last, number, digest = self._state()
         if not number:
             return True
+        grown = found.st_size > taken
+        if found.st_size < taken or not (grown or found.st_mtime_ns == self._one("SELECT written FROM state")):
+            return False
         with self._journal.open("rb") as file, suppress(ValueError, KeyError, TypeError):
             file.seek(last)
             return json.loads(file.readline())["hash"] == digest
@@ -288,5 +296,5 @@ def _make(tables: sqlite3.Connection) -> None:
         tables.execute(f"DROP TABLE {name}")
     for line in filter(str.strip, TABLES.split(";")):
         tables.execute(line)
-    tables.execute("INSERT INTO state VALUES (0, 0, 0, ?, 0, 0, '')", (GENESIS,))
+    tables.execute("INSERT INTO state VALUES (0, 0, 0, ?, 0, 0, 0, '')", (GENESIS,))
     tables.execute(f"PRAGMA user_version = {VERSION}")

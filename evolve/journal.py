@@ -80,10 +80,12 @@ class Journal:
         """Holds the file, whole and read to its end; a torn last line is of a writer that is dead."""
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
-            if os.fstat(self._file).st_size != self._bytes:
+            size = os.fstat(self._file).st_size
+            if size != self._bytes:
                 found, self._bytes = _read_whole(self.path, self._bytes, self._records)
                 self._records.extend(found)
-                os.ftruncate(self._file, self._bytes)
+                if size != self._bytes:
+                    os.ftruncate(self._file, self._bytes)
             yield
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -131,3 +131,29 @@ def test_reviews_are_followed_too(folder):
     desk.approve(1)
     journal.close()
     require_equal(look(folder), archive_of(folder))
+
+
+def test_many_may_look_while_the_run_goes_on(tmp_path):
+    """Each takes what is there; none waits long, none makes it again, and the last one says what the journal says."""
+    import threading
+
+    loop, wrong = toy_loop(tmp_path, budget=40), []
+
+    def keep_looking() -> None:
+        while not done.is_set():
+            try:
+                rows = list(look(tmp_path).rows())
+                assert [r.number for r in rows] == list(range(len(rows)))
+            except Exception as error:
+                wrong.append(error)
+                return
+
+    done = threading.Event()
+    loop._observer = lambda record: [t.start() for t in threads] if record.number == 3 else None
+    threads = [threading.Thread(target=keep_looking) for _ in range(3)]
+    loop.run()
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    require_equal(look(tmp_path), archive_of(tmp_path))
