@@ -23,6 +23,7 @@ from evolve.contracts import (
 )
 from evolve.journal import Journal
 from evolve.lineage import Lineage
+from evolve.run_folder import RunFolder
 from evolve.target import Target
 
 if TYPE_CHECKING:
@@ -30,18 +31,20 @@ if TYPE_CHECKING:
 
 
 def targeted(
-    space: LoadedSpace, config: StartConfig, journal: Journal, lineage: Lineage
+    space: LoadedSpace, config: StartConfig, folder: RunFolder, journal: Journal, lineage: Lineage
 ) -> tuple[LoadedSpace, Target | None]:
     """The space with the user's files as its seed, and their repository; both as they are where there is none.
 
-    A run that goes on keeps the seed that it began with, whatever became of the repository.
+    A run that goes on keeps the seed that it began with, whatever became of the repository. What an imported run calls
+    its repository is nobody's here: a stranger wrote that record, so it is never opened.
     """
     from search_spaces.space import with_seed
 
     if journal.records:
         first = journal.records[0].body
         target = Target.of(first)
-        return (with_seed(space, lineage.tree(first["seed_commit"])) if target else space), target
+        seeded = with_seed(space, lineage.tree(first["seed_commit"])) if target else space
+        return seeded, None if folder.is_imported() else target
     if config.repository is None:
         return space, None
     target = Target.found(config.repository, config.path, config.tests)
