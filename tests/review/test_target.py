@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from evolve.config import StartConfig
 from evolve.contracts import Failed
 from evolve.errors import UsageError
 from evolve.journal import Journal
+from evolve.lineage import Lineage
 from evolve.review.desk import Desk
+from evolve.run_folder import RunFolder
 from evolve.target import Target
-from evolve.target_wiring import Gated
+from evolve.target_wiring import Gated, targeted
 from sandbox.local import LocalSandbox
 from sandbox.tests import run_tests
+from tests.cli.test_cli import evolve
 from tests.review.test_pulls import Reviewed
 from tests.toys import SEED_TREE, Scoring, Ticking, number_in, toy_loop
 
@@ -205,3 +209,29 @@ def test_a_candidate_that_breaks_the_users_tests_is_never_promoted(tmp_path):
     assert [look.number for look in loop.archive.promoted] == [16]
     outcome = loop.archive.outcome(8)
     assert isinstance(outcome, Failed) and (outcome.rung, outcome.detail) == ("tests", "1 failed")
+
+
+def test_an_imported_runs_repository_is_never_opened_nor_its_tests_run(tmp_path):
+    from search_spaces.space import load
+
+    folder, space = RunFolder(tmp_path / "run"), load("video_ranking")
+    folder.path.mkdir()
+    lineage, journal = Lineage(folder.lineage), Journal(folder.journal, Ticking())
+    seed = {**space.seed, "train.py": "# mine\n" + space.seed["train.py"]}
+    commit = lineage.commit(0, seed, (), "seed")
+    told = {"repository": str(tmp_path), "path": "src", "base": "HEAD", "branch": "", "tests": "touch stolen"}
+    journal.append("started", {"seed_commit": commit, "target": told})
+    mine, target = targeted(space, StartConfig(), folder, journal, lineage)
+    assert mine.seed == seed and mine.digest != space.digest and target is not None and target.tests == "touch stolen"
+    folder.manifest.write_text("{}")
+    theirs, nothing = targeted(space, StartConfig(), folder, journal, lineage)
+    assert nothing is None and theirs.digest == mine.digest
+    journal.close()
+
+
+def test_the_command_refuses_half_of_it_and_what_is_no_seed(mine):
+    half = evolve("start", "--repo", mine.folder)
+    assert half.returncode == 2 and "--repo and --path go together" in half.stderr
+    lacks = evolve("start", "--repo", mine.folder, "--path", "src/ranker", "--sandbox", "local", "--out", mine.folder)
+    assert lacks.returncode == 2 and "lacks architecture.py" in lacks.stderr and "Traceback" not in lacks.stderr
+    assert not list(mine.folder.glob("video_ranking*"))
