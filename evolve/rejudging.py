@@ -13,6 +13,7 @@ from evolve.config import StartConfig
 from evolve.contracts import Candidate, Tree, Verdict
 from evolve.errors import RunError, UsageError
 from evolve.fingerprint import fingerprint
+from evolve.lineage import Lineage
 from evolve.target import Target
 from evolve.target_wiring import tested
 from evolve.wiring import Report, box_for, load_task, require_same
@@ -57,7 +58,13 @@ def _as_candidate(number: int, tree: Tree) -> Candidate:
 
 @contextmanager
 def open_rejudging(
-    config: StartConfig, folder: RunFolder, archive: Archive, first: Record, cache: Path, report: Report
+    config: StartConfig,
+    folder: RunFolder,
+    archive: Archive,
+    lineage: Lineage,
+    first: Record,
+    cache: Path,
+    report: Report,
 ) -> Generator[Rejudging]:
     """Opens the judge of a run that nobody writes now. Raises RunError where another process does, or where the space
     or its data are not those of the run."""
@@ -72,8 +79,9 @@ def open_rejudging(
         raise RunError("the run has measured no noise floor yet", hint="Let it go on: evolve start --resume")
     space = load(settings["space"])
     target = None if folder.is_imported() else Target.of(settings)
+    seed = _as_candidate(0, lineage.tree(archive.seed.commit))
     if settings.get("target"):
-        space = with_seed(space, archive.seed.tree)
+        space = with_seed(space, seed.tree)
     task = load_task(settings["space"], settings["dataset"], settings["world"], cache)
     require_same(first, space, task)
     box = box_for(config, folder, model_answers=settings["proposer"] != "catalog")
@@ -81,7 +89,7 @@ def open_rejudging(
         with folder.held():
             sessions = Sessions(space, task, box, config.workers, canaries=plant(folder.path / "canaries"))
             judge = Judge(space, task, sessions, Store(folder.measurements), settings["seed"], report)
-            judge.resume_from(archive.seed, archive.floor)
+            judge.resume_from(seed, archive.floor)
             yield Rejudging(evaluator=tested(judge, target, box), space=space)
     finally:
         box.close()

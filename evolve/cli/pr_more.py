@@ -77,7 +77,7 @@ def _judged(desk: Opened, sandbox: str) -> Generator[Rejudging]:
     def say(_number: int, line: str) -> None:
         console().print(f"[dim]{safe(line)}[/]", soft_wrap=True)
 
-    with open_rejudging(config, desk.folder, desk.archive, first, cache_folder(), say) as judge:
+    with open_rejudging(config, desk.folder, desk.archive, desk.lineage, first, cache_folder(), say) as judge:
         yield judge
 
 
@@ -106,7 +106,7 @@ def attribute(number: Number, sandbox: Sandbox = "auto", run: RunName = "", out:
 
     with at_desk(run, out) as desk, _judged(desk, sandbox) as judge:
         found = pull(desk.archive, number)
-        review = desk.desk.attribute(number, measured(desk.archive, found, judge.without, judge.compare))
+        review = desk.desk.attribute(number, measured(desk.archive, desk.lineage, found, judge.without, judge.compare))
     for part in review.parts:
         told = interval(part.verdict) if part.verdict else safe(part.reason)
         console().print(f"{safe(part.name)}: {told}", soft_wrap=True)

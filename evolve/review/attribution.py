@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from evolve.archive import Archive, Part
+from evolve.archive import Archive, Part, TreeReader
 from evolve.contracts import Tree, Verdict
 from evolve.review.pulls import Pull
 from evolve.review.rebase import merge_trees
@@ -25,17 +25,17 @@ class Less:
     tree: Tree | None
 
 
-def parts(archive: Archive, found: Pull, without: Without) -> list[Less]:
+def parts(archive: Archive, code: TreeReader, found: Pull, without: Without) -> list[Less]:
     """Every step, and of a step with several techniques each technique."""
-    whole = archive.candidates[found.candidate].tree
-    return [less for number in found.steps for less in _of_step(archive, number, whole, without)]
+    whole = code.tree(archive.candidates[found.candidate].commit)
+    return [less for number in found.steps for less in _of_step(archive, code, number, whole, without)]
 
 
 def measured(
-    archive: Archive, found: Pull, without: Without, compare: Callable[[Tree, Tree, float], Verdict]
+    archive: Archive, code: TreeReader, found: Pull, without: Without, compare: Callable[[Tree, Tree, float], Verdict]
 ) -> Iterator[Part]:
     """Each part with the verdict on the whole against the whole less it."""
-    whole, all_parts = archive.candidates[found.candidate].tree, parts(archive, found, without)
+    whole, all_parts = code.tree(archive.candidates[found.candidate].commit), parts(archive, code, found, without)
     for less in all_parts:
         if less.tree is None:
             yield Part(name=less.name, verdict=None, reason="the rest stands on it: it can't be taken out alone")
@@ -45,17 +45,17 @@ def measured(
             yield Part(name=less.name, verdict=compare(whole, less.tree, LEVEL / len(all_parts)), reason="")
 
 
-def _of_step(archive: Archive, number: int, whole: Tree, without: Without) -> Iterator[Less]:
+def _of_step(archive: Archive, code: TreeReader, number: int, whole: Tree, without: Without) -> Iterator[Less]:
     candidate, proposal = archive.candidates[number], archive.attempts[number - 1].proposal
-    before = archive.by_commit[candidate.parents[0]].tree
+    step, before = code.tree(candidate.commit), code.tree(candidate.parents[0])
     techniques = proposal.technique.split("+")
     if len(techniques) > 1:
         lesses = [(name, without(before, techniques, name)) for name in techniques]
         if all(less is not None for _, less in lesses):
             for name, less in lesses:
-                yield Less(name=f"#{number} {name}", tree=_taken_out(candidate.tree, whole, less or {}))
+                yield Less(name=f"#{number} {name}", tree=_taken_out(step, whole, less or {}))
             return
-    yield Less(name=f"#{number} {proposal.technique}", tree=_taken_out(candidate.tree, whole, before))
+    yield Less(name=f"#{number} {proposal.technique}", tree=_taken_out(step, whole, before))
 
 
 def _taken_out(step: Tree, whole: Tree, less: Tree) -> Tree | None:

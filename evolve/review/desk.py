@@ -46,7 +46,7 @@ class Desk:
             if number not in there:
                 self._open(pull(self._archive, number))
         if target := self.target:
-            mirror(target, self._run, self._archive)
+            mirror(target, self._run, self._archive, self._lineage)
 
     @property
     def target(self) -> Target | None:
@@ -137,11 +137,12 @@ class Desk:
         found, main = pull(self._archive, number), self._lineage.head(MAIN)
         if found.state == "approved":
             raise UsageError(f"pull request {number} is approved already", hint="See `evolve pr list`.")
-        base = self._archive.candidates[pull(self._archive, number - 1).candidate if number > 1 else 0].tree
+        below = pull(self._archive, number - 1).candidate if number > 1 else 0
+        base = self._lineage.tree(self._archive.candidates[below].commit)
         ground = self._lineage.tree(main)
         if ground == base and not found.rebased:
             raise UsageError(f"pull request {number} is not stale: it stands on what `main` holds")
-        new = laid(steps_of(self._archive, found), base, ground)
+        new = laid(steps_of(self._archive, found, self._lineage), base, ground)
         if not new.conflicts and not new.steps:
             raise UsageError(f"`main` holds all that pull request {number} changes", hint="Reject it as done.")
         body = {"pull": number, "text": new.conflicts, "commit": "", "onto": main, "verdict": None}
@@ -176,7 +177,7 @@ class Desk:
         """One clean commit for each step, on the branch of the pull request before it."""
         ref = f"refs/evolve/opening/{found.number}"
         onto = head_of(self._lineage, found.number - 1) or self._archive.seed.commit
-        tip = self._series(ref, onto, steps_of(self._archive, found))
+        tip = self._series(ref, onto, steps_of(self._archive, found, self._lineage))
         self._lineage.point(f"refs/heads/evolve/{self._run}/{found.number}", tip)
         self._lineage.drop(ref)
 

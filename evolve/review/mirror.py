@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from evolve.archive import Archive
+from evolve.archive import Archive, TreeReader
 from evolve.contracts import Tree
 from evolve.errors import UsageError
 from evolve.loop import message
@@ -23,24 +23,25 @@ def tag(run: str, number: int) -> str:
     return f"evolve/{run}/champion/{number}"
 
 
-def mirror(target: Target, run: str, archive: Archive) -> None:
+def mirror(target: Target, run: str, archive: Archive, code: TreeReader) -> None:
     """Makes the branches of open pull requests that the repository lacks, each on the one before it.
 
     Where the one before was closed and its branch taken away, its steps come along.
     """
     fresh = not target.holds_tree()
-    below, before, steps = target.base, {} if fresh else archive.seed.tree, list[Step]()
+    seed = code.tree(archive.seed.commit)
+    below, before, steps = target.base, {} if fresh else seed, list[Step]()
     if fresh:
         space = archive.settings["space"]
-        steps.append(Step(number=0, tree=archive.seed.tree, text=f"The files of {space} as the search began with\n"))
+        steps.append(Step(number=0, tree=seed, text=f"The files of {space} as the search began with\n"))
     for found in pulls(archive):
-        steps += steps_of(archive, found)
+        steps += steps_of(archive, found, code)
         name = branch(run, found.number)
         head = target.head(f"refs/heads/{name}")
         if not head and found.state == "open":
             head = target.open(name, below, before, steps)
         if head:
-            below, before, steps = head, archive.candidates[found.candidate].tree, []
+            below, before, steps = head, code.tree(archive.candidates[found.candidate].commit), []
 
 
 def merge(target: Target, run: str, found: Pull) -> str:
@@ -67,11 +68,11 @@ def lay_there(target: Target, run: str, archive: Archive, number: int, ground: T
     target.open(branch(run, number), onto, ground, steps)
 
 
-def steps_of(archive: Archive, found: Pull) -> list[Step]:
+def steps_of(archive: Archive, found: Pull, code: TreeReader) -> list[Step]:
     """The commits of a pull request as the search made them."""
     made: list[Step] = []
     for number in found.steps:
         candidate, proposal = archive.candidates[number], archive.attempts[number - 1].proposal
         text = f"{message(proposal)}Candidate: {number} ({candidate.commit})\n"
-        made.append(Step(number=number, tree=candidate.tree, text=text))
+        made.append(Step(number=number, tree=code.tree(candidate.commit), text=text))
     return made

@@ -165,7 +165,7 @@ def test_trees_merge_file_by_file():
 def test_each_part_is_measured_against_the_whole_without_it(rows):
     archive, judge = rows.archive, Judge()
     found = pull(archive, 1)
-    measures = list(measured(archive, found, lambda *_: None, judge))
+    measures = list(measured(archive, rows.lineage, found, lambda *_: None, judge))
     assert [part.name for part in measures] == [f"#{n} count" for n in found.steps]
     assert measures[0].verdict is None and "stands on it" in measures[0].reason and measures[-1].verdict is not None
     for new, old, alpha in judge.asked:
@@ -182,8 +182,11 @@ def test_a_step_of_several_techniques_is_taken_apart(tmp_path):
             return replace(super().propose(history, seed), technique="wide+deep")
 
     toy_loop(tmp_path, proposer=Stacked()).run()
-    archive = Reviewed(tmp_path).archive
-    told = parts(archive, pull(archive, 1), lambda tree, names, name: {**tree, "model.py": f"X = 1  # no {name}\n"})
+    run = Reviewed(tmp_path)  # noqa: F811
+    archive = run.archive
+    told = parts(
+        archive, run.lineage, pull(archive, 1), lambda tree, names, name: {**tree, "model.py": f"X = 1  # no {name}\n"}
+    )
     assert [(less.name, less.tree) for less in told] == [
         ("#8 wide", {"model.py": "X = 1  # no wide\n"}),
         ("#8 deep", {"model.py": "X = 1  # no deep\n"}),
