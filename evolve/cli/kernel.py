@@ -33,7 +33,8 @@ def export_kernel(
     folder = find(out, run) if run else _latest(out, operator)
     if _space(folder) != f"kernel:{operator}":
         raise RunError(f"the run {folder.name} searched `{_space(folder)}`, not `kernel:{operator}`")
-    champion = read_archive(folder).champion
+    archive = read_archive(folder)
+    champion = archive.champion or archive.seed
     target = to or Path("shipped") / operator
     origin = Origin(run=folder.name, number=champion.number, commit=champion.commit)
     files = export(spec, champion.tree, origin, target)
