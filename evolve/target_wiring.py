@@ -41,6 +41,7 @@ def targeted(
     from search_spaces.space import with_seed
 
     if journal.records:
+        lineage.read_ahead()  # the loop will ask for every candidate's files
         first = journal.records[0].body
         target = Target.of(first)
         seeded = with_seed(space, lineage.tree(first["seed_commit"])) if target else space

@@ -170,7 +170,6 @@ def open_run(
             judge = _judge(config, folder, space, task, box, deciding, report)
             proposes = proposer(space, data_tools(space, task, judge)) if proposer else catalogue(space)
             if journal.records:
-                lineage.read_ahead()
                 require_proposer(journal.records[0], proposes)
             desks: list[Desk] = []
             loop = Loop(
