@@ -140,7 +140,7 @@ class OnlineAgent:
             ended = day - one.begun >= self._settings.enrol + self._settings.mature
             found = self._experimenter.decide(experiment, self.state.promotions, ended)[one.challenger]
             decision = self._within_its_kind(one, found, ended=ended)
-            body = {"experiment": experiment, "challenger": one.challenger, "day": day}
+            body = {"experiment": experiment, "challenger": one.challenger, "control": one.control, "day": day}
             self._do("decided", {**body, "decision": decision_to_json(decision)})
         return tick
 

@@ -28,7 +28,8 @@ from evolve.journal import Record
 
 NORTH_STAR = "north_star"
 """The metric of an experiment's verdict; its effect is a share of the control's mean."""
-REVIEWS = frozenset({"approved", "rejected", "commented", "rolled_back"})
+ReviewKind = Literal["approved", "rejected", "commented", "rolled_back", "rebased", "attributed"]
+REVIEWS = frozenset({"approved", "rejected", "commented", "rolled_back", "rebased", "attributed"})
 """Kinds of records that a review writes; the search decides nothing by them."""
 
 
@@ -69,14 +70,31 @@ class Confirmation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a pull request: the verdict on the whole against the whole less it, or why there is none."""
+
+    name: str
+    verdict: Verdict | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """What a person, or `--auto-approve`, did with a pull request. `commit` is what it made of `main`, if anything."""
+    """What a person, or `--auto-approve`, did with a pull request. `commit` is what it made of `main`, if anything.
+
+    `rebased` laid its steps on the commit `onto`: `commit` is their last there, and `verdict` compares it with `onto`
+    at the users of the confirmation; where both changed the same lines there is neither, and `text` holds the hunks.
+    `attributed` measured what each of its `parts` gives.
+    """
 
     pull: int
-    kind: Literal["approved", "rejected", "commented", "rolled_back"]
+    kind: ReviewKind
     text: str
     commit: str
     at: float
+    onto: str = ""
+    verdict: Verdict | None = None
+    parts: tuple[Part, ...] = ()
 
 
 class Archive:
@@ -119,8 +137,8 @@ class Archive:
             return
         if record.kind in OUTER:
             self.campaign.apply(record.kind, record.body)
-            if record.kind == "decided" and record.body["decision"]["action"] == Action.PROMOTE:
-                self._promote(record.body)
+            if record.kind == "decided" and (look := promotion(record.body)):
+                self._promote(look)
             return
         take = getattr(self, f"_on_{record.kind}", None)
         if take is None:
@@ -160,6 +178,16 @@ class Archive:
         of a candidate that has a pull request belongs to that one."""
         return self._promoted
 
+    @property
+    def looks(self) -> int:
+        """How often the confirmation users were looked at: at challengers, and at rebased pull requests."""
+        return len(self.confirmations) + sum(review.verdict is not None for review in self.reviews)
+
+    def first_parent(self, number: int) -> int | None:
+        """The candidate that a candidate changes; None for the seed."""
+        parents = self.candidates[number].parents
+        return self.by_commit[parents[0]].number if parents else None
+
     def rejections(self) -> dict[int, str]:
         """Candidate's number -> why a person rejected the pull request that it opened, as decided last."""
         found: dict[int, str] = {}
@@ -173,7 +201,7 @@ class Archive:
 
     def outcome(self, number: int) -> Outcome | None:
         """The outcome of candidate `number`, or None while it waits (and for the seed)."""
-        return next((a.outcome for a in self.attempts if a.candidate.number == number), None)
+        return self.attempts[number - 1].outcome if 0 < number <= len(self.attempts) else None
 
     def _on_started(self, body: Mapping[str, Any]) -> None:
         self.settings = body
@@ -211,7 +239,7 @@ class Archive:
         if promoted:
             self.champion = self.candidates[number]
             if not self.by_experiment:
-                self._promoted.append(self.confirmations[-1])
+                self._promote(self.confirmations[-1])
 
     def _on_final(self, body: Mapping[str, Any]) -> None:
         self.final = records.final_from_json(body)
@@ -219,26 +247,16 @@ class Archive:
     def _on_ended(self, body: Mapping[str, Any]) -> None:
         self.ended = body["reason"]
 
-    def _promote(self, body: Mapping[str, Any]) -> None:
-        """An experiment's promotion, as a look at the north star of people."""
-        one = self.campaign.named(body["experiment"])
-        number, decision = candidate_of(one.challenger), records.decision_from_json(body["decision"])
-        if number in {look.number for look in self._promoted}:
-            return
-        verdict = Verdict(
-            decision="better", metric=NORTH_STAR, effect=decision.effect, low=decision.low, high=decision.high,
-            p=min(1.0, math.exp(-decision.log_e)), alpha=decision.alpha, users=decision.users, seeds=1,
-            reason=decision.reason,
-        )  # fmt: skip
-        look = Confirmation(number=number, against=candidate_of(one.control), verdict=verdict, promoted=True)
-        self._promoted.append(look)
+    def _promote(self, look: Confirmation) -> None:
+        if look.number not in {other.number for other in self._promoted}:
+            self._promoted.append(look)
 
     def _review(self, record: Record) -> None:
         body = record.body
-        pull, kind = body["pull"], cast(Literal["approved", "rejected", "commented", "rolled_back"], record.kind)
+        pull, kind = body["pull"], cast(ReviewKind, record.kind)
         if not 1 <= pull <= len(self.promoted):
             raise RunError(f"record {record.number} of the journal reviews pull request {pull}, which was never opened")
-        self.reviews.append(Review(pull=pull, kind=kind, text=body["text"], commit=body["commit"], at=record.at))
+        self.reviews.append(review_of(kind, body, record.at))
 
     def _add(self, number: int, commit: str, parents: tuple[str, ...]) -> Candidate:
         tree = self._lineage.tree(commit)
@@ -248,3 +266,36 @@ class Archive:
         self.candidates.append(candidate)
         self.by_commit[commit] = candidate
         return candidate
+
+
+def review_of(kind: ReviewKind, body: Mapping[str, Any], at: float) -> Review:
+    """The review that a record holds."""
+
+    def verdict(told: Mapping[str, Any] | None) -> Verdict | None:
+        return records.verdict_from_json(told) if told else None
+
+    parts = (Part(name=p["name"], verdict=verdict(p["verdict"]), reason=p["reason"]) for p in body.get("parts", ()))
+    return Review(
+        pull=body["pull"],
+        kind=kind,
+        text=body["text"],
+        commit=body["commit"],
+        at=at,
+        onto=body.get("onto", ""),
+        verdict=verdict(body.get("verdict")),
+        parts=tuple(parts),
+    )
+
+
+def promotion(body: Mapping[str, Any]) -> Confirmation | None:
+    """A `decided` record that promotes, as a look at the north star of people; else None."""
+    decision = records.decision_from_json(body["decision"])
+    if decision.action is not Action.PROMOTE:
+        return None
+    verdict = Verdict(
+        decision="better", metric=NORTH_STAR, effect=decision.effect, low=decision.low, high=decision.high,
+        p=min(1.0, math.exp(-decision.log_e)), alpha=decision.alpha, users=decision.users, seeds=1,
+        reason=decision.reason,
+    )  # fmt: skip
+    number, against = candidate_of(body["challenger"]), candidate_of(body["control"])
+    return Confirmation(number=number, against=against, verdict=verdict, promoted=True)

@@ -8,7 +8,7 @@ The records, with the fields of their bodies:
     launched        experiment, kind, challenger, control, shares, traffic, day, reason
     ramped          experiment, traffic, day
     reported        day, reports (each a `CohortReport`)
-    decided         experiment, challenger, day, decision (a `Decision`)
+    decided         experiment, challenger, control, day, decision (a `Decision`)
     day_ended       day, champion
     learned         day, lines: what finished experiments teach of proxies, for the offline agent
     champion_rolled_back  day, champion, former, reason (a drill, or a person)

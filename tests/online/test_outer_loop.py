@@ -208,7 +208,7 @@ def test_a_run_without_experiments_says_how_to_begin_them(searching):
 def test_the_pull_request_and_the_page_tell_the_experiment(finished, tmp_path):
     shown = evolve("pr", "show", 1, "--run", "toy", "--out", finished.parent)
     assert shown.returncode == 0, shown.stderr
-    assert "active days in days 29-56" in shown.stdout and "after shrinkage" in shown.stdout
+    assert "promote" in shown.stdout and "believed to be worth" in shown.stdout
     page = tmp_path / "r.html"
     assert evolve("report", "toy", "--output", page, "--out", finished.parent).returncode == 0
     assert "Experiments" in page.read_text() and "#16 against #0" in page.read_text()
