@@ -218,16 +218,8 @@ class Index:
             told = [outcome["kind"], outcome.get("reason", ""), outcome.get("rung", "")]
             told += [outcome.get("gain", 0.0), outcome.get("standard_error", 0.0)]
             execute(JUDGED, [at, *told, body["number"]])
-        elif record.kind == "confirmed":
-            number, verdict = body["number"], json.dumps(body["verdict"])
-            execute("INSERT INTO looks VALUES (?, ?, ?, ?)", (number, body["against"], body["promoted"], verdict))
-            if body["promoted"]:
-                execute("UPDATE state SET champion = ?", (number,))
-                if self.proposed(0).get("confirmation") != "experiment":
-                    execute(PROMOTED, (number, at, body["against"], verdict))
-        elif record.kind == "decided":
-            if look := promotion(body):
-                execute(PROMOTED, (look.number, at, look.against, json.dumps(asdict(look.verdict))))
+        elif record.kind in ("confirmed", "decided"):
+            self._decided(record, at)
         elif record.kind in REVIEWS:
             if not 1 <= body["pull"] <= self._one("SELECT count(*) FROM promotions"):
                 raise IndexError(f"pull request {body['pull']} was never opened")
@@ -239,6 +231,21 @@ class Index:
         else:
             execute("INSERT INTO others VALUES (?, ?)", (record.kind, at))
         return []
+
+    def _decided(self, record: Record, at: int) -> None:
+        """A look at the confirmation split, or an experiment's day; either may promote."""
+        body, execute = record.body, self._tables.execute
+        look = promotion(body) if record.kind == "decided" else None
+        if record.kind == "confirmed":
+            number, against, verdict = body["number"], body["against"], Verdict(**body["verdict"])
+            told = (number, against, body["promoted"], json.dumps(body["verdict"]))
+            execute("INSERT INTO looks VALUES (?, ?, ?, ?)", told)
+            if body["promoted"]:
+                execute("UPDATE state SET champion = ?", (number,))
+                if self.proposed(0).get("confirmation") != "experiment":
+                    look = Confirmation(number=number, against=against, verdict=verdict, promoted=True)
+        if look:
+            execute(PROMOTED, (look.number, at, look.against, json.dumps(asdict(look.verdict))))
 
     def _add(self, number: int, commit: str, parents: Iterable[str], at: int, proposal: Mapping[str, Any]) -> None:
         asked = "SELECT number FROM candidates WHERE commit_id = ?"

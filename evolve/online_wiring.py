@@ -57,7 +57,7 @@ def open_online(
         stack.callback(journal.close)
         lineage = Lineage(folder.lineage)
         archive = Archive(lineage)
-        reviews = Reviews(folder.name, archive, lineage, journal)
+        reviews = Reviews(folder.name, archive, lineage, journal, to_target=not folder.is_imported())
         told = [record for record in journal.records if record.kind in OUTER]
         config = resumed(config, told)
         outer = OuterLoop(

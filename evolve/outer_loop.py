@@ -62,7 +62,8 @@ class OuterLoop:
         """Writes a record, takes it, and follows a promotion in git: branch and pull request."""
         record = self._journal.append(kind, body)
         self.refresh()
-        if kind in ("online_started", "decided", "champion_rolled_back"):
+        ends = kind == "decided" and body["decision"]["action"] != "extend"
+        if ends or kind in ("online_started", "champion_rolled_back"):
             self.follow()
         self._observer(record)
 
