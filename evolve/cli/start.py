@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_BUDGET = StartConfig().budget
 SHORT_OF_THE_BUDGET = 1
 INTERRUPTED = 130
+NoOnline = Annotated[bool, typer.Option("--no-online", help="Only the search: its confirmations open pull requests.")]
 AT_ONCE_GRACE_S = 5.0
 """How long an interrupted process may take to close its sandbox before it leaves without."""
 
@@ -69,9 +70,7 @@ def start(
     budget_usd: Annotated[float | None, typer.Option(help="Stop before models cost more than this.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Stop before models take more tokens than this.")] = None,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Merge each promotion; nobody reviews.")] = False,
-    no_online: Annotated[
-        bool, typer.Option("--no-online", help="Only the search: what it confirms at unseen users opens pull requests.")
-    ] = False,
+    no_online: NoOnline = False,
     repo: Repository = None,
     path: Annotated[str, typer.Option(help="The folder of --repo that holds the candidate's files.")] = "",
     tests: Annotated[str, typer.Option(help='Its tests, run in the sandbox, e.g. "python -m pytest -q tests".')] = "",
