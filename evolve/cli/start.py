@@ -103,9 +103,7 @@ def start(
     asked = ModelConfig(
         model=model, api_base=api_base, price=price, budget_usd=budget_usd, budget_tokens=budget_tokens
     ).checked()
-    code = _drive(config, asked, old, quiet=quiet) if old else _drive_new(config, asked, quiet=quiet)
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(_drive(config, asked, old, quiet=quiet) if old else _drive_new(config, asked, quiet=quiet))
 
 
 def _budget(asked: int | None, old: RunFolder | None) -> int:
