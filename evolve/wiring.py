@@ -261,9 +261,9 @@ def require_proposer(first: Record, proposer: Proposer) -> None:
         )
 
 
-def read_archive(folder: RunFolder) -> Archive:
+def read_archive(folder: RunFolder, *, with_code: bool = True) -> Archive:
     """The state of a run, for reading only; works while another process writes it."""
-    archive = Archive(Lineage(folder.lineage))
+    archive = Archive(Lineage(folder.lineage), with_code=with_code)
     for record in read(folder.journal):
         archive.apply(record)
     if not archive.candidates:

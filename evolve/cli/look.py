@@ -42,7 +42,7 @@ def _open(run: str, out: Path) -> tuple[RunFolder, Archive]:
     from evolve.wiring import read_archive
 
     folder = find(out, run or None)
-    return folder, read_archive(folder)
+    return folder, read_archive(folder, with_code=False)
 
 
 def _candidate(archive: Archive, number: int) -> Candidate:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +11,10 @@ import typer
 from evolve.cli.look import Json, Out, RunName, print_diff
 from evolve.cli.printing import clean, console, counted, print_json, print_table, safe
 from evolve.cli.words import RUNS
-from evolve.run_folder import RunFolder, find
+from evolve.run_folder import find
 
 if TYPE_CHECKING:
-    from evolve.archive import Archive
-    from evolve.lineage import Lineage
-    from evolve.review.desk import Desk
+    from evolve.review.opened import Opened
     from evolve.review.pulls import Pull
 
 STATE_COLOURS = {"open": "yellow", "approved": "green", "rejected": "red", "rolled back": "magenta"}
@@ -31,33 +27,11 @@ Text = Annotated[str, typer.Option("--text", help="A remark that is kept with it
 pr = typer.Typer(help="Pull requests: what the search confirmed, for a person to judge.", no_args_is_help=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Opened:
-    folder: RunFolder
-    archive: Archive
-    lineage: Lineage
-    desk: Desk
-
-
-@contextmanager
-def _desk(run: str, out: Path) -> Generator[_Opened]:
-    from evolve.archive import Archive
-    from evolve.journal import Journal
-    from evolve.lineage import Lineage
-    from evolve.review.desk import Desk
+def _desk(run: str, out: Path) -> AbstractContextManager[Opened]:
+    from evolve.review.opened import opened
     from evolve.wiring import WallClock
 
-    folder = find(out, run or None)
-    lineage, journal = Lineage(folder.lineage), Journal(folder.journal, WallClock())
-    try:
-        archive = Archive(lineage)
-        for record in journal.records:
-            archive.apply(record)
-        desk = Desk(folder.name, archive, lineage, journal)
-        desk.open_all()
-        yield _Opened(folder=folder, archive=archive, lineage=lineage, desk=desk)
-    finally:
-        journal.close()
+    return opened(find(out, run or None), WallClock())
 
 
 @pr.command("list")
@@ -85,7 +59,7 @@ def show(number: Number, run: RunName = "", out: Out = RUNS, json: Json = False)
 
     with _desk(run, out) as opened:
         found = pull(opened.archive, number)
-        text = body(opened.archive, found, opened.folder.name, _unseen(opened, found))
+        text = body(opened.archive, found, opened.folder.name, opened.unseen(found))
         if json:
             print_json({**_as_json(opened, found), "body": text})
         else:
@@ -96,7 +70,7 @@ def show(number: Number, run: RunName = "", out: Out = RUNS, json: Json = False)
 def diff(number: Number, run: RunName = "", out: Out = RUNS) -> None:
     """What a pull request changes, against the one before it."""
     with _desk(run, out) as opened:
-        print_diff(opened.lineage.diff(*_ends(opened, number)))
+        print_diff(opened.lineage.diff(*opened.ends(number)))
 
 
 @pr.command("comment")
@@ -139,33 +113,14 @@ def export(
 ) -> None:
     """Writes a pull request as a series of patches, one for each step."""
     with _desk(run, out) as opened:
-        patch.write_text(opened.lineage.patches(*_ends(opened, number)), encoding="utf-8")
+        patch.write_text(opened.lineage.patches(*opened.ends(number)), encoding="utf-8")
     console().print(f"{safe(str(patch))}: apply it with git am", soft_wrap=True)
 
 
-def _ends(opened: _Opened, number: int) -> tuple[str, str]:
-    from evolve.review.desk import base_of, head_of
-    from evolve.review.pulls import pull
-
-    pull(opened.archive, number)
-    return base_of(opened.lineage, opened.archive, number), head_of(opened.lineage, number)
-
-
-def _unseen(opened: _Opened, found: Pull) -> Any:
-    """Paired comparisons of every metric at the confirmation users, where the run's measurements are here."""
-    if not opened.folder.measurements.exists():
-        return None
-    from evaluations.recorded import confirmed_metrics
-
-    archive = opened.archive
-    prints = (archive.candidates[found.candidate].fingerprint, archive.candidates[found.look.against].fingerprint)
-    return confirmed_metrics(opened.folder.measurements, archive.settings, *prints, found.look.verdict)
-
-
-def _as_json(opened: _Opened, found: Pull) -> dict[str, Any]:
+def _as_json(opened: Opened, found: Pull) -> dict[str, Any]:
     from evolve.records import verdict_to_json
 
-    base, head = _ends(opened, found.number)
+    base, head = opened.ends(found.number)
     return {
         "number": found.number,
         "state": found.state,
@@ -180,7 +135,7 @@ def _as_json(opened: _Opened, found: Pull) -> dict[str, Any]:
     }
 
 
-def _as_row(opened: _Opened, found: Pull) -> list[str]:
+def _as_row(opened: Opened, found: Pull) -> list[str]:
     state = f"[{STATE_COLOURS[found.state]}]{found.state}[/]"
     look = found.look.verdict
     effect = f"{look.effect:+.4f} \\[{look.low:+.4f}, {look.high:+.4f}]"

@@ -102,7 +102,7 @@ class Desk:
         for number in found.steps:
             candidate = self._archive.candidates[number]
             text = f"{message(proposals[number])}Candidate: {number} ({candidate.commit})\n"
-            tip = self._lineage.write(ref, number, candidate.tree, (tip,), text)
+            tip = self._lineage.write(ref, number, self._lineage.tree(candidate.commit), (tip,), text)
         self._lineage.point(f"refs/heads/evolve/{self._run}/{found.number}", tip)
         self._lineage.drop(ref)
 
