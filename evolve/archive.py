@@ -164,7 +164,7 @@ class Archive:
 
     def outcome(self, number: int) -> Outcome | None:
         """The outcome of candidate `number`, or None while it waits (and for the seed)."""
-        return next((a.outcome for a in self.attempts if a.candidate.number == number), None)
+        return self.attempts[number - 1].outcome if 0 < number <= len(self.attempts) else None
 
     def _on_started(self, body: Mapping[str, Any]) -> None:
         self.settings = body

@@ -13,7 +13,7 @@ from evolve.contracts import Outcome, Scored
 from evolve.errors import UsageError
 from evolve.report import rows
 from evolve.report.rows import Row
-from evolve.web import charts
+from evolve.web import charts, trials
 from evolve.web.candidate import context_of, metric_rows
 from evolve.web.diffs import compare as compare_trees
 from evolve.web.readings import Reading
@@ -93,7 +93,7 @@ class LookPages:
 
     def experiments(self, request: Request) -> Response:
         """Experiments on users, where the run has any."""
-        return self._show(request, "experiments.html", "experiments", "Experiments", _nothing)
+        return self._show(request, "experiments.html", "experiments", "Experiments", trials.context_of)
 
     def _show(self, request: Request, template: str, here: str, title: str, context: Context) -> Response:
         reading = self._site.shelf.reading(request.path_params["run"])
@@ -152,10 +152,6 @@ def columns(reading: Reading) -> dict[str, Any]:
 
 def _names(reading: Reading) -> dict[str, Any]:
     return {"metrics": metrics_of(reading)}
-
-
-def _nothing(_: Reading) -> dict[str, Any]:
-    return {}
 
 
 def _coded(values: list[str]) -> dict[str, Any]:

@@ -38,10 +38,22 @@
       const n = stack.pop();
       order.push(n);
       if (!children[n].length) row[n] = leaf++;
-      for (const child of children[n]) { depth[child] = depth[n] + 1; deepest = Math.max(deepest, depth[child]); stack.push(child); }
+      for (const child of spread(n)) { depth[child] = depth[n] + 1; deepest = Math.max(deepest, depth[child]); stack.push(child); }
     }
-    for (const n of order.reverse()) if (children[n].length) row[n] = children[n].reduce((sum, c) => sum + row[c], 0) / children[n].length;
-    return Array.from(depth, (d, n) => [d / deepest, leaf > 1 ? row[n] / (leaf - 1) : 0.5]);
+    for (const n of order.reverse()) {
+      const kept = children[n].find((c) => way.has(c) && way.has(n));
+      if (kept !== undefined) row[n] = row[kept];
+      else if (children[n].length) row[n] = children[n].reduce((sum, c) => sum + row[c], 0) / children[n].length;
+    }
+    return Array.from(depth, (d, n) => [d / deepest, leaf > 1 ? 1.12 * row[n] / (leaf - 1) : 0.5]);
+  }
+
+  // The champion's way runs straight: as many of its sisters stand above it as below.
+  function spread(n) {
+    const kept = way.has(n) ? children[n].find((c) => way.has(c)) : undefined;
+    if (kept === undefined) return children[n];
+    const others = children[n].filter((c) => c !== kept), half = (others.length + n % 2) >> 1;
+    return [...others.slice(0, half), kept, ...others.slice(half)];
   }
 
   // --- drawing -------------------------------------------------------------------------------------
@@ -82,18 +94,30 @@
     for (let n = 0; n < count; n++) spots[n] = at(n);
     const inside = (n) => spots[n][0] > -20 && spots[n][0] < w + 20 && spots[n][1] > -20 && spots[n][1] < h + 20;
     if (byId("layout").value === "gain") ground(w, h);
+    const many = count > 500 && byId("layout").value === "gain";
     pen.strokeStyle = colour("--quiet"); pen.lineWidth = 1; pen.globalAlpha = Math.max(0.07, Math.min(0.4, 60 / count * view.k));
     pen.beginPath();
-    for (let n = 1; n < count; n++) for (const p of data.parents[n]) if (inside(n) || inside(p)) edge(pen, spots[p], spots[n]);
+    for (let n = 1; n < count; n++) if (!many || data.gains[n] !== null) for (const p of data.parents[n]) if (inside(n) || inside(p)) edge(pen, spots[p], spots[n]);
     pen.stroke();
     pen.globalAlpha = 1; pen.strokeStyle = colour("--promoted"); pen.lineWidth = 2.5;
     pen.beginPath();
     for (const n of way) if (n && data.parents[n].length) edge(pen, spots[data.parents[n][0]], spots[n]);
     pen.stroke();
     dots(spots, inside, count);
+    if (chosen >= 0) family(spots);
     for (const [n, width] of [[over, 1.5], [chosen, 2.5]]) if (n >= 0) {
       pen.strokeStyle = colour("--ink"); pen.lineWidth = width; pen.beginPath(); pen.arc(spots[n][0], spots[n][1], 9, 0, 7); pen.stroke();
     }
+  }
+
+  // The chosen one's way to the seed, and its children.
+  function family(spots) {
+    pen.strokeStyle = colour("--ink"); pen.lineWidth = 1.5; pen.globalAlpha = 0.75;
+    pen.beginPath();
+    for (let n = chosen; data.parents[n].length; n = data.parents[n][0]) edge(pen, spots[data.parents[n][0]], spots[n]);
+    for (const child of children[chosen]) edge(pen, spots[chosen], spots[child]);
+    pen.stroke();
+    pen.globalAlpha = 1;
   }
 
   // The grid of gains, and below it the band of those that have none.
