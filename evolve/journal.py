@@ -129,11 +129,13 @@ class Follower:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the file has grown since the last look."""
-        return self.path.stat().st_size > self._bytes
+        """Whether the file is another than at the last look."""
+        return self.path.stat().st_size != self._bytes
 
     def news(self) -> Iterator[Record]:
-        """The whole records since the last look, checked. Raises JournalError."""
+        """The whole records since the last look, checked. Raises RunError, where one is damaged JournalError."""
+        if self.path.stat().st_size < self._bytes:
+            raise RunError(f"the journal {self.path} was cut or replaced while it was read", hint="Read it anew.")
         with self.path.open("rb") as file:
             file.seek(self._bytes)
             for line in file:

@@ -17,13 +17,12 @@ from evolve.run_folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """The parts that a review needs; `archive` comes without candidates' files."""
+class Shown:
+    """What it takes to show pull requests; `archive` may come without candidates' files."""
 
     folder: RunFolder
     archive: Archive
     lineage: Lineage
-    desk: Desk
 
     def ends(self, number: int) -> tuple[str, str]:
         """What a pull request is compared with, and its last commit. Raises UsageError where there is none."""
@@ -41,6 +40,13 @@ class Opened:
 
     def _fingerprint(self, number: int) -> str:
         return fingerprint(self.lineage.tree(self.archive.candidates[number].commit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened(Shown):
+    """What it takes to decide on them, too."""
+
+    desk: Desk
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import resources
-from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from evolve.contracts import Clock
 from evolve.errors import EvolveError, UsageError
 from evolve.web.desk import DeskPages
 from evolve.web.live import LivePages
@@ -29,9 +27,8 @@ STATIC = {
 }
 
 
-def application(runs: Path, clock: Clock) -> Starlette:
+def application(site: Site) -> Starlette:
     """The pages over a folder of runs. Whoever serves it must guard it."""
-    site = Site(runs, clock)
     live, look, desk, search = LivePages(site), LookPages(site), DeskPages(site), SearchPages(site)
     run = "/runs/{run}"
     routes = [

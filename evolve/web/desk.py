@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from evolve.errors import EvolveError, UsageError
 from evolve.review.body import body
-from evolve.review.opened import Opened, opened
+from evolve.review.opened import Opened, Shown, opened
 from evolve.review.pulls import Pull, pull, pulls, standing
 from evolve.web.diffs import compare
 from evolve.web.look import number_in
@@ -69,19 +69,25 @@ class DeskPages:
     ) -> Response:
         reading = self._site.shelf.reading(request.path_params["run"])
         number = number_in(request.path_params["number"], "pull request")
-        with opened(reading.folder, self._site.clock) as run:
-            found = pull(run.archive, number)
-            base, head = run.ends(number)
-            context = {
-                "pull": found,
-                "technique": _technique(reading, found),
-                "hypothesis": _title(reading, found),
-                "body": rendered(_without_head(body(run.archive, found, run.folder.name, run.unseen(found)))),
-                "files": compare(run.lineage.tree(base), run.lineage.tree(head)),
-            }
         said = {"done": done, "problem": problem, "text": text}
-        about = self._site.about(reading, "pulls", f"Pull request {number}", **said)
-        return self._site.page("pull.html", {**about, **context}, status=status)
+        with reading.lock:
+            about = self._site.about(reading, "pulls", f"Pull request {number}", **said)
+            return self._site.page("pull.html", {**about, **self._context(reading, number)}, status=status)
+
+    def _context(self, reading: Reading, number: int) -> dict[str, Any]:
+        run = Shown(folder=reading.folder, archive=reading.archive, lineage=reading.lineage())
+        found = pull(run.archive, number)
+        base, head = run.ends(number)
+        if not head:  # whoever promoted it was ended before the branch was made
+            with opened(reading.folder, self._site.clock) as more:
+                base, head = more.ends(number)
+        return {
+            "pull": found,
+            "technique": _technique(reading, found),
+            "hypothesis": _title(reading, found),
+            "body": rendered(_without_head(body(run.archive, found, run.folder.name, run.unseen(found)))),
+            "files": compare(run.lineage.tree(base), run.lineage.tree(head)),
+        }
 
 
 def rendered(text: str) -> Markup:

@@ -33,6 +33,7 @@ class LivePages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._known: dict[str, tuple[object, dict[str, Any]]] = {}
 
     def runs(self, request: Request) -> Response:
         """Every run, the newest first."""
@@ -75,13 +76,18 @@ class LivePages:
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         for folder in self._site.shelf.folders()[:RUNS_SHOWN]:
-            try:
-                reading = self._site.shelf.reading(folder.name)
-            except RunError as error:
-                yield {"name": folder.name, "problem": error.message}
-                continue
-            with reading.lock:
-                yield _row(reading)
+            now = (folder.journal.stat().st_size, folder.is_held())
+            if folder.name not in self._known or self._known[folder.name][0] != now:
+                self._known[folder.name] = (now, self._row(folder))
+            yield self._known[folder.name][1]
+
+    def _row(self, folder: RunFolder) -> dict[str, Any]:
+        try:
+            reading = self._site.shelf.reading(folder.name)
+        except RunError as error:
+            return {"name": folder.name, "problem": error.message}
+        with reading.lock:
+            return _row(reading)
 
     def _context(self, reading: Reading) -> dict[str, Any]:
         archive, now = reading.archive, self._site.clock.now()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evolve.archive import REVIEWS, Archive
 from evolve.contracts import Attempt, Candidate, Outcome, Proposal, Scored
-from evolve.errors import RunError, UsageError
+from evolve.errors import EvolveError, RunError, UsageError
 from evolve.journal import Follower, Record
 from evolve.lineage import Lineage
 from evolve.report.rows import signed
@@ -115,6 +116,13 @@ class Shelf:
     def folders(self) -> list[RunFolder]:
         """Every run, the one that was written last first."""
         return sorted(all_runs(self.runs), key=lambda folder: -folder.journal.stat().st_mtime)
+
+    def read_ahead(self, name: str) -> None:
+        """Folds a run, or the newest, before anybody asks; what can't be read is said when somebody does."""
+        names = [name] if name else [folder.name for folder in self.folders()[:1]]
+        with suppress(EvolveError, OSError):
+            for one in names:
+                self.reading(one)
 
     def reading(self, name: str) -> Reading:
         """The state of the run of that name, now. Raises UsageError where there is none."""

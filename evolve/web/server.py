@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -25,11 +26,13 @@ def serve(runs: Path, name: str, port: int, clock: Clock, say: Callable[[str], N
 
     from evolve.web.app import application
     from evolve.web.guard import Guard
+    from evolve.web.site import Site
 
     with _listening(port) as listening:
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(32)
-        app = Guard(application(runs, clock), port=port, token=token)
+        site = Site(runs, clock)
+        app = Guard(application(site), port=port, token=token)
         config = uvicorn.Config(
             app,
             log_level="error",
@@ -41,6 +44,7 @@ def serve(runs: Path, name: str, port: int, clock: Clock, say: Callable[[str], N
             timeout_graceful_shutdown=GRACE_S,
         )
         where = f"/runs/{quote(name, safe='')}" if name else "/"
+        threading.Thread(target=site.shelf.read_ahead, args=(name,), daemon=True).start()
         say(f"http://{HOST}:{port}{where}?token={token}")
         uvicorn.Server(config).run(sockets=[listening])
 
