@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from evolve.archive import Archive
 from evolve.contracts import Clock, Verdict
 from evolve.fingerprint import fingerprint
-from evolve.journal import Journal
+from evolve.journal import Journal, Record
 from evolve.lineage import Lineage
 from evolve.review.desk import Desk, base_of, head_of
 from evolve.review.pulls import Pull, pull
@@ -47,18 +47,20 @@ class Opened(Shown):
     """What it takes to decide on them, too."""
 
     desk: Desk
+    first_record: Record
 
 
 @contextmanager
-def opened(folder: RunFolder, clock: Clock) -> Generator[Opened]:
+def at_desk(folder: RunFolder, clock: Clock) -> Generator[Opened]:
     """Folds a run's journal and opens what was promoted; the journal is closed at the end."""
     lineage, journal = Lineage(folder.lineage), Journal(folder.journal, clock)
     try:
         archive = Archive(lineage, with_code=False)
         for record in journal.records:
             archive.apply(record)
-        desk = Desk(folder.name, archive, lineage, journal)
+        desk = Desk(folder.name, archive, lineage, journal, to_target=not folder.is_imported())
         desk.open_all()
-        yield Opened(folder=folder, archive=archive, lineage=lineage, desk=desk)
+        first = journal.records[0]
+        yield Opened(folder=folder, archive=archive, lineage=lineage, desk=desk, first_record=first)
     finally:
         journal.close()

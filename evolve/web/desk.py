@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from evolve.errors import EvolveError, UsageError
 from evolve.review.body import body
-from evolve.review.opened import Opened, Shown, opened
+from evolve.review.opened import Opened, Shown, at_desk
 from evolve.review.pulls import Pull, pull, pulls, standing
 from evolve.web.diffs import compare
 from evolve.web.look import number_in
@@ -57,7 +57,7 @@ class DeskPages:
         reading = self._site.shelf.reading(request.path_params["run"])
         number = number_in(request.path_params["number"], "pull request")
         try:
-            with opened(reading.folder, self._site.clock) as run:
+            with at_desk(reading.folder, self._site.clock) as run:
                 _decision(run, what)(number, text)
         except EvolveError as error:
             return self._page(request, problem=str(error), text=text, status=409)
@@ -79,7 +79,7 @@ class DeskPages:
         found = pull(run.archive, number)
         base, head = run.ends(number)
         if not head:  # whoever promoted it was ended before the branch was made
-            with opened(reading.folder, self._site.clock) as more:
+            with at_desk(reading.folder, self._site.clock) as more:
                 base, head = more.ends(number)
         return {
             "pull": found,
