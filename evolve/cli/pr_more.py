@@ -57,7 +57,6 @@ def push(
 def _offer(desk: Opened, number: int, base: str) -> Offer:
     from evolve.review.body import body
     from evolve.review.forge import Offer
-    from evolve.review.opened import Opened
     from evolve.review.mirror import branch
     from evolve.review.pulls import pull
 
