@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / "docs" / "screenshots"
 MOST_BYTES = 150 << 10
-SIZE = {"width": 1100, "height": 720}
+SIZE = {"width": 960, "height": 640}
 SHOTS = (("run", "", "light"), ("lineage", "/lineage", "dark"), ("candidate", "/candidates/{champion}", "light"))
 
 
