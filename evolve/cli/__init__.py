@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from evolve.cli import about, agent, box, carry, experiments, kernel, look, online, pr, pr_more, replay, start
+from evolve.cli import about, agent, box, carry, experiments, kernel, look, online, pr, pr_more, replay, start, ui
 from evolve.cli.printing import clean
 from evolve.errors import EvolveError
 
@@ -32,6 +32,7 @@ app.command("report")(look.report)
 app.command("online")(online.online)
 app.command("experiments")(experiments.experiments)
 app.command("calibration")(experiments.calibration)
+app.command("ui")(ui.ui)
 app.command("models")(agent.models)
 app.command("steer")(agent.steer)
 app.add_typer(agent.agents, name="agents")
