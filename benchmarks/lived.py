@@ -49,24 +49,25 @@ def pool(kind: Kind, worlds: int, each: int, users: int) -> Pool:
     for seed in range(worlds):
         config = replace(SMALL, family=FAMILIES[kind], seed=seed)
         reference = live(config, users, CHAMPION)
-        noises.append(_noise(reference))
+        noises.append(lived_noise(reference))
         if kind is Kind.NULL:  # exactly 0, as the tests of the world show
             effects.append(np.zeros((each, len(METRICS))))
             continue
         effects.append(
-            np.array([_effects(live(config, users, one), reference) for one in candidates(kind, each, seed)])
+            np.array([lived_effects(live(config, users, one), reference) for one in candidates(kind, each, seed)])
         )
         progress(f"{kind} world {seed}: {each} candidates lived")
     return Pool(effects=np.concatenate(effects), noise=np.mean(noises, axis=0))
 
 
-def _effects(lived: Lived, reference: Lived) -> Floats:
+def lived_effects(lived: Lived, reference: Lived) -> Floats:
     """Of every metric; the click rate is clicks over visits."""
     gap = [float(np.nansum(getattr(lived, n)) / np.nansum(getattr(reference, n))) - 1.0 for n in MEASURED]
     return np.array([(1.0 + gap[1]) / (1.0 + gap[0]) - 1.0, *gap])
 
 
-def _noise(reference: Lived) -> Floats:
+def lived_noise(reference: Lived) -> Floats:
+    """Covariance of one user's relative values, once the days before are taken out."""
     exposed = np.isfinite(reference.before)
     before = reference.before[exposed] - reference.before[exposed].mean()
     columns = [getattr(reference, name)[exposed] for name in MEASURED]

@@ -11,7 +11,6 @@ opposite of what all proxies promise; the first alarm of any of them counts.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -47,7 +46,7 @@ def held_out(lived: Pool, rng: np.random.Generator, scale: float) -> dict[str, t
     truth = lived.column(NORTH_STAR)[order[half:]]
     model = learn(past)
     ranked = {
-        "learned": np.array([model.forecast(one.persona, one.proxies).mean for one in new]),
+        "learned": np.array([model.forecast(one.persona, one.proxies, one.shared).mean for one in new]),
         RATE: np.array([one.proxies[RATE].value for one in new]),
         "watch time": np.array([one.proxies["watch_s"].value for one in new]),
         "north star itself, 56 days later": np.array([one.north_star.value for one in new]),
@@ -114,7 +113,7 @@ def measure(quick: bool) -> Result:
         unit=f"mean correlation of the learned proxy with the true north star on held-out experiments, SNR {SNR}",
         interval=(round(float(low), 4), round(float(high), 4)),
         goal=f"at least {LEAST_CORRELATION}; at most {MOST_HARMFUL:.0%} harmful in the top {TOP}; a gamed proxy is "
-        f"promoted in at most {LEVEL:.0%} (upper bound); a turn of sign found in a median of at most {MOST_WAIT} experiments",
+        f"promoted in at most {LEVEL:.0%} (upper bound); a turn found in a median of at most {MOST_WAIT} experiments",
         holds=holds,
         details={
             "rankings (correlation, harmful in the top)": table,
