@@ -25,7 +25,7 @@ from evaluations.experiments.surrogate import NORTH_STAR, Lesson, learn
 from evaluations.production_truth import Kind
 from evolve.contracts import Floats
 
-WORLDS, EACH, USERS, REPLICATES, ARM, SNR, TOP = 4, 40, 1_500, 200, 15_000, 1.6, 20
+WORLDS, EACH, USERS, REPLICATES, ARM, SNR, TOP = 4, 40, 3_000, 200, 15_000, 1.6, 20
 LEAST_CORRELATION, MOST_HARMFUL, MOST_WAIT, LEVEL = 0.70, 0.10, 12, 0.05
 BEFORE, AFTER = 40, 60
 GAMED, LOOKS = 10_000, 28

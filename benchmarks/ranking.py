@@ -14,7 +14,8 @@ days, is judged when its cohorts mature, and frees its slot after enrolment. Fou
   campaign).
 
 Early metrics foretell imperfectly: true effects of watch time, early activity and clicks correlate .5, .4 and .2 with
-the true north star (.6 together); errors are drawn independently. Gains count when they are known within the 1,000 days.
+the true north star (.6 together); errors are drawn independently. Gains count when they are known within the 1,000
+days.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ RELATIVE_SD, SHRUNK_BY_PAST = 0.7**0.5 / 0.3**0.5, 0.75
 CORRELATIONS = {"watch_s": 0.5, "early_active": 0.4, "clicks": 0.2}
 SPREAD, EARLY_SD = 0.05, 1.0
 """Deviations of true early effects and of one user, relative, as lived in the generated world."""
-LEVEL, SMALLEST, REPLICATES, EXPLORE, TAUGHT, PAST = 0.05, 0.005, 60, 0.1, 12, 100
+LEVEL, SMALLEST, REPLICATES, EXPLORE, TAUGHT, PAST = 0.05, 0.005, 24, 0.1, 12, 100
 
 
 PROBED = TRAFFIC * PROBE_SHARE / PROBES * PROBE_DAYS

@@ -1,11 +1,11 @@
 """Four reward parameters tuned within 14 simulated days by what the surrogate foretells.
 
-A ranking's weights of affinity, rating, freshness and bait are tuned at a stated traffic of 40,000 users a day. Truth is
-a quadratic surface of every metric's true effect, fitted to 70 settings that were lived in the generated world under
+A ranking's weights of affinity, rating, freshness and bait are tuned at a stated traffic of 40,000 users a day. Truth
+is a quadratic surface of every metric's true effect, fitted to 70 settings that were lived in the generated world under
 common random numbers; the optimum is the best of the box on it. The surrogate was taught by 60 finished experiments
 with other settings. Days 0 to 5: 40 settings get an arm each, 1,000 users a day. Their first week is known by day 13; a
 quadratic through the forecasts of all arms gives the setting that is served from day 14 on. The figure is the regret as
-a share of (optimum - seed), mean over 200 repetitions; choosing by the click rate, or the best single arm, stand beside.
+a share of (optimum - seed), mean over 200 repetitions; going by the click rate or by the best single arm stands beside.
 """
 
 from __future__ import annotations
