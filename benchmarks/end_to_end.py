@@ -2,7 +2,7 @@
 
 Candidates' true effects were lived in small worlds of each family (`benchmarks.lived`); a season of 365 days on 50 of
 them is `benchmarks.seasons`. A world here is a draw of candidates and of all its experiments' users from its family's
-pool: 120 candidates from five generated worlds. The figure is the share of aligned worlds whose champion is truly
+pool: 96 candidates from four generated worlds. The figure is the share of aligned worlds whose champion is truly
 better than the seed when the season ends.
 """
 
@@ -19,7 +19,7 @@ from benchmarks.seasons import DAYS, Engineer, Ours, Play, Played
 from evaluations.experiments.surrogate import NORTH_STAR
 from evaluations.production_truth import Kind
 
-REPLICATES, WORLDS, EACH, USERS, TINY_USERS = 100, 5, 24, 1_000, 2_500
+REPLICATES, WORLDS, EACH, USERS, TINY_USERS = 100, 4, 24, 1_000, 2_000
 IMPROVES, BEATS, REGRET = 0.90, 0.73, 0.5
 
 

@@ -20,7 +20,7 @@ from evaluations.experiments.budget import Season
 from evaluations.experiments.estimates import Estimate
 from evaluations.experiments.evidence import Bet
 from evaluations.experiments.queueing import Traffic, ordered
-from evaluations.experiments.rules import Plan, harmful, promising
+from evaluations.experiments.rules import Plan, evidence, harmful
 from evaluations.experiments.shrinkage import Effects, vague
 from evaluations.experiments.surrogate import NORTH_STAR, Forecast, Lesson, Reading, Surrogate, learn
 from evolve.contracts import Floats
@@ -38,8 +38,13 @@ class Test:
     candidate: int
     begun: int
     control: float
+    believed: float
+    """What its control truly is, and was believed to be, over the seed when it began."""
     seen: Floats
-    bet: Bet
+    logs: Floats
+    """The evidence at each look."""
+    harmed: int
+    """The first look at the guardrail that stops it; beyond the last where none does."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,7 +91,14 @@ class Play:
         truth = np.where(np.arange(len(METRICS)) == len(METRICS) - 1, truth, self.pool.effects[number])
         daily = self.rng.multivariate_normal(truth, self.pool.errors(USERS), ENROL, method="eigh")
         seen = np.cumsum(daily, axis=0) / np.arange(1.0, ENROL + 1)[:, None]
-        self.running.append(Test(candidate=number, begun=day, control=self.champion, seen=seen, bet=self.bet(number)))
+        plan = Plan(bet=self.bet(number), most_cohorts=ENROL)
+        test = Test(candidate=number, begun=day, control=self.champion, believed=self.believed, seen=seen,
+                    logs=np.zeros(0), harmed=ENROL + 1)  # fmt: skip
+        test.logs = evidence(self.estimate(test, len(METRICS) - 1, ENROL), plan.bet, plan)
+        harms = harmful(self.estimate(test, GUARDRAIL, ENROL), plan)
+        if harms.any():
+            test.harmed = int(harms.argmax()) + 1
+        self.running.append(test)
 
     def estimate(self, test: Test, metric: int, looks: int) -> Estimate:
         """The first looks at a metric."""
@@ -125,7 +137,7 @@ class Play:
 
     def worth(self, test: Test, looks: int) -> float:
         """The believed value over the seed of what an experiment found over its control."""
-        return float((1.0 + self.believed) * (1.0 + test.seen[looks - 1, -1]) - 1.0)
+        return float((1.0 + test.believed) * (1.0 + test.seen[looks - 1, -1]) - 1.0)
 
     def stopped(self, test: Test, looks: int) -> bool:
         return False
@@ -174,19 +186,17 @@ class Ours(Play):
         return Bet(mean=mean, sd=max(belief.sd, mean / 2))
 
     def wins(self, test: Test, looks: int) -> bool:
-        plan = Plan(bet=test.bet, most_cohorts=ENROL)
-        alpha = self.season.alpha(len(self.played.promoted))
-        return bool(promising(self.estimate(test, len(METRICS) - 1, looks), plan, alpha)[-1])
+        return bool(test.logs[:looks].max() >= -np.log(self.season.alpha(len(self.played.promoted))))
 
     def worth(self, test: Test, looks: int) -> float:
         shrunk = self.shrunk(self.effects, test, looks)
-        return (1.0 + self.believed) * (1.0 + shrunk) - 1.0
+        return (1.0 + test.believed) * (1.0 + shrunk) - 1.0
 
     def shrunk(self, effects: Effects, test: Test, looks: int) -> float:
         return float(effects.mean(self.estimate(test, len(METRICS) - 1, looks).at(-1))[0])
 
     def stopped(self, test: Test, looks: int) -> bool:
-        return bool(harmful(self.estimate(test, GUARDRAIL, looks), Plan(bet=test.bet))[-1])
+        return looks >= test.harmed
 
     def finished(self, test: Test) -> None:
         """An experiment whose north star is known teaches; beside its 28 days the probe's users are few."""
