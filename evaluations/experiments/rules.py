@@ -113,10 +113,11 @@ def _action(
     if log_mismatch >= -np.log(plan.mismatch_alpha):
         return Action.QUARANTINE, f"users are not split as asked: evidence e^{log_mismatch:.1f} of a mismatch"
     reported = {name: guardrail for name, guardrail in guardrails.items() if guardrail.effect.shape[-1]}
-    for name, guardrail in reported.items():
-        if _last(harmful(guardrail, plan, 1.0 / len(reported))):
-            effect, level = float(guardrail.effect[-1]), plan.harm_alpha / len(reported)
-            return Action.ROLL_BACK, f"{name} changed by {effect:+.2%}: evidence of harm at level {level:.2g}"
+    level = plan.harm_alpha / max(len(reported), 1)
+    harmed = [name for name, one in reported.items() if _last(harmful(one, plan, 1.0 / len(reported)))]
+    if harmed:
+        changed = ", ".join(f"{name} by {float(reported[name].effect[-1]):+.2%}" for name in harmed)
+        return Action.ROLL_BACK, f"changed for the worse: {changed}; evidence of harm at level {level:.2g}"
     late = north_star.effect.shape[-1] >= plan.most_cohorts
     if _last(promising(north_star, plan, alpha)):
         return _guarded(guardrails, plan, alpha, late)
