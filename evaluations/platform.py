@@ -154,7 +154,10 @@ class SimulatedPlatform:
         users, today = len(visited), self._production.day - 1
         paid = SHOWN_PAYS + CLICK_PAYS * happened.click
         columns = {"clicks": happened.click, "likes": happened.like, "watch_s": happened.watch_s, "revenue": paid}
-        found = {name: np.bincount(happened.user, weights=column, minlength=users) for name, column in columns.items()}
+        found: dict[str, Floats] = {
+            name: np.bincount(happened.user, weights=column, minlength=users).astype(float)
+            for name, column in columns.items()
+        }
         found["revenue"] = found["revenue"] * self._worth
         rates = np.array([crash_rate(ranker) for ranker in self._serving])[self._production.arm]
         found["crash_free"] = (visited & (hashed(f"crash/{today}", np.arange(users)) >= rates)).astype(float)
