@@ -4,7 +4,7 @@ The world's unit is a user-day: whether a user comes is drawn for everybody; who
 scored, a slate of ten, choice, watch time, likes, and what the visit leaves behind). RecSim NG's is a user-step of its
 interest evolution model: 100 documents, a slate of two. The shapes differ: ours has the larger visit and not everybody
 visits. `like-shaped reference` is no part of the product: RecSim NG's shape in plain numpy, to show what the shape
-costs. RecSim NG is looked for in the folder that `EVOLVE_RECSIM_NG` names (`benchmarks.recsim_ng` says how to fill it).
+costs. RecSim NG is looked for in the folder that `EVOLVE_RECSIM_NG` names (`benchmarks.recsim_ng_timed` says how to fill it).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def recsim_ng(users: int, steps: int) -> dict[str, Any]:
     if not folder:
         return {"error": "EVOLVE_RECSIM_NG names no folder"}
     environment = {**os.environ, "PYTHONPATH": folder, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    words = [sys._base_executable, "benchmarks/recsim_ng.py", str(users), str(steps)]  # type: ignore[attr-defined]
+    words = [sys._base_executable, "benchmarks/recsim_ng_timed.py", str(users), str(steps)]  # type: ignore[attr-defined]
     ended = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
     if ended.returncode:
         return {"error": ended.stderr.strip().splitlines()[-1]}
