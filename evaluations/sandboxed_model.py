@@ -87,6 +87,11 @@ class SandboxedModel:
     def latency_s(self) -> float:
         return 0.0
 
+    @property
+    def crash_rate(self) -> float:
+        """The share of visits that it fails: all, once it is broken."""
+        return float(bool(self.fault))
+
     def scores(self, production: Production, visits: Visits) -> Singles:
         """Scores standardised within each visit: a candidate's scale says nothing, its order everything."""
         with self._lock:  # two arms may be served by one model

@@ -18,9 +18,12 @@ from evaluations.experiments.rules import Plan, decide
 from evaluations.experiments.shrinkage import Effects, vague
 from evolve.contracts import Action, CohortReport, Decision
 
-CRASHES = "crashes"
-MOST_CRASHES = 0.01
-"""Failed visits a user from which on an arm is rolled back."""
+GUARDRAILS = (
+    "early_active", "crash_free", "diversity", "revenue",
+    "early_active/phone", "early_active/computer", "early_active/television",
+)  # fmt: skip
+"""More is better of each; what comes after a slash is a slice of users, which must not be harmed while all others gain.
+A platform that does not report one of them loses nothing but its guard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class Trial:
     shares: Mapping[str, float]
     plan: Plan
     north_star: str = "north_star"
-    guardrails: tuple[str, ...] = ("early_active",)
+    guardrails: tuple[str, ...] = GUARDRAILS
 
     @property
     def challengers(self) -> tuple[str, ...]:
@@ -96,7 +99,7 @@ class Desk:
     def decide(self, experiment: str, promotions: int, ended: bool) -> Mapping[str, Decision]:
         trial = self._trials[experiment]
         found = judge(self._ledger, trial, self._season.alpha(promotions))
-        found = {arm: self._shrunk(trial, arm, self._crashed(trial, arm, each)) for arm, each in found.items()}
+        found = {arm: self._shrunk(trial, arm, each) for arm, each in found.items()}
         if not ended:
             return found
         entered = self._ledger.entered(experiment)
@@ -123,15 +126,6 @@ class Desk:
             joined = Estimate(**{n: np.concatenate([getattr(p, n) for p in past]) for n in Estimate.__slots__})
             return replace(decision, shrunk=float(self._believed.learned(joined).mean(last)[0]))
         return replace(decision, shrunk=float(self._believed.mean(last)[0]))
-
-    def _crashed(self, trial: Trial, arm: str, decision: Decision) -> Decision:
-        """A program that does not answer needs no statistics."""
-        seen = self._ledger.moments(trial.experiment, CRASHES, trial.shares)[arm]
-        users, crashes = float(seen.n.sum()), float(seen.y.sum())
-        if not users or crashes / users <= MOST_CRASHES:
-            return decision
-        said = f"{arm} failed in {crashes:.0f} visits of its first {users:.0f} users' first days"
-        return replace(decision, action=Action.ROLL_BACK, reason=said)
 
 
 def _last_word(decision: Decision, entered: int) -> Decision:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +95,7 @@ def test_a_candidate_that_breaks_while_it_serves_is_counted_and_rolled_back(scen
     champion, broken = scene.model("champion"), scene.model("broken")
     broken._tree = {**scene.seed, "train.py": scene.seed["train.py"].partition("def serve")[0] + BREAKS}
     platform = SimulatedPlatform(scene.production, {"champion": champion, "broken": broken}, "champion")
-    plan = replace(Plan(bet=Bet(mean=0.01, sd=0.01)), harm_alpha=1e-9)
+    plan = Plan(bet=Bet(mean=0.01, sd=0.01), harm_bet=Bet(mean=0.3, sd=0.3), least_users=50)
     desk = Desk(Season(level=0.05, tests=1), plan)
     shares = {"champion": 0.5, "broken": 0.5}
     desk.open("e", "champion", shares)
@@ -104,4 +103,4 @@ def test_a_candidate_that_breaks_while_it_serves_is_counted_and_rolled_back(scen
     for day in range(9):
         desk.tell(platform.observe(day))
     found = desk.decide("e", 0, False)["broken"]
-    assert found.action is Action.ROLL_BACK and "failed in" in found.reason and "no" in broken.fault
+    assert found.action is Action.ROLL_BACK and "crash_free" in found.reason and "no" in broken.fault
