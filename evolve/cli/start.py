@@ -185,7 +185,8 @@ def _first_lines(run: Run, folder: RunFolder, agent: Agent | None) -> None:
         f"proposer {_proposer_line(agent)}\n"
         f"space    [bold]{safe(run.space.name)}[/]: {safe(run.space.summary)}\n"
         f"budget   {settings.budget} proposals, seed {settings.seed}, workers {settings.workers}\n"
-        f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n{_online_line(run)}",
+        f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n"
+        f"watch    {safe(command(f'ui {folder.name}', folder.path.parent))}\n{_online_line(run)}",
         soft_wrap=True,
     )
 
@@ -262,7 +263,7 @@ def _next_steps(folder: RunFolder, runs: Path) -> None:
     archive = read_archive(folder)
     page = write(archive, Lineage(folder.lineage), folder.report)
     champion = archive.champion.number if archive.champion else 0
-    more = [command("log", runs), command(f"show {champion}", runs)]
+    more = [command(f"ui {folder.name}", runs), command("log", runs), command(f"show {champion}", runs)]
     if not archive.ended:
         more = [command(f"start --resume {folder.name}", runs), *more]
     elif archive.campaign:
