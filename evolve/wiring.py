@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from evolve.archive import Archive
 from evolve.config import StartConfig
-from evolve.errors import RunError, SetupError, UsageError
+from evolve.errors import RunError, SetupError
 from evolve.journal import Journal, Record, read
 from evolve.lineage import Lineage, require_git
 from evolve.loop import Loop, Settings
+from evolve.measuring import open_walks, yardstick
 from evolve.review.desk import Desk
 from evolve.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from evaluations.judge import Judge
-    from evaluations.task import Task
+    from evaluations.sessions import Walks
+    from evaluations.task import Yardstick
     from evolve.contracts import Proposer, Sandbox, SearchSpace
 
 Report = Callable[[int, str], None]
@@ -47,26 +49,6 @@ class Run:
     sandbox: Sandbox
 
 
-def load_task(space: str, dataset: str, world: str, cache: Path) -> Task:
-    """The labels and metrics of a space. Raises UsageError for a space that has none."""
-    if space == "video_ranking":
-        from evaluations.video_ranking import VideoRanking
-        from evaluations.world import Family, WorldConfig
-
-        if world not in {family.value for family in Family}:
-            raise UsageError(
-                f"there is no world of the family `{world}`",
-                hint=f"Families: {', '.join(family for family in Family)}.",
-            )
-        return VideoRanking(cache / "worlds", WorldConfig(family=Family(world)))
-    if space == "next_item":
-        from evaluations.datasets_store import load
-        from evaluations.next_item import NextItem
-
-        return NextItem(load(dataset or "ml-100k", cache / "data"), cache / "next_item")
-    raise UsageError(f"the space `{space}` has no task", hint="`evolve spaces` lists those that can be run.")
-
-
 def catalogue(space: SearchSpace) -> Proposer:
     """The proposer that needs no model."""
     from agents.catalog import CatalogProposer
@@ -74,7 +56,9 @@ def catalogue(space: SearchSpace) -> Proposer:
     return CatalogProposer(space=space)
 
 
-def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: str, proposer: str) -> dict[str, Any]:
+def started_body(
+    config: StartConfig, space: SearchSpace, task: Yardstick, sandbox: str, proposer: str
+) -> dict[str, Any]:
     """The first record of a journal: what the run is, and with which versions."""
     return {
         "space": space.name,
@@ -129,28 +113,31 @@ def open_run(
     """Opens a new or an old run for writing and closes its sandbox at the end. `proposer` makes another one than
     the catalogue's; a run is resumed with the kind of proposer that it began with. `model_answers` says that a
     language model writes the candidates, so that a sandbox without walls is refused."""
+    from sandbox.canary import plant
     from sandbox.choose import choose
     from search_spaces.space import load
 
     require_git()
     guard_layout()
-    with folder.held():
+    with folder.held(), ExitStack() as held:
         clock = WallClock()
         journal = Journal(folder.journal, clock)
         if journal.records:
             config = resumed(config, journal.records[0])
         space = load(config.space)
-        task = load_task(config.space, config.dataset, config.world, cache)
+        task = yardstick(space, config.dataset, config.world, cache)
         if journal.records:
             require_same(journal.records[0], space, task)
         box = box_for(config, folder, model_answers=model_answers)
         # Forked workers are for the search: what decides a promotion comes from the strongest wall of the machine.
         deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
+        canaries = plant(folder.path / "canaries")
+        walks = open_walks(space, task, box, config.workers, deciding=deciding, canaries=canaries)
         try:
             proposes = (proposer or catalogue)(space)
             if journal.records:
                 require_proposer(journal.records[0], proposes)
-            judge = _judge(config, folder, space, task, box, deciding, report)
+            judge = _judge(config, folder, space, task, held.enter_context(walks), report)
             desks: list[Desk] = []
             loop = Loop(
                 settings=_settings(config),
@@ -174,22 +161,12 @@ def open_run(
 
 
 def _judge(
-    config: StartConfig,
-    folder: RunFolder,
-    space: SearchSpace,
-    task: Task,
-    box: Sandbox,
-    deciding: Sandbox,
-    report: Report,
+    config: StartConfig, folder: RunFolder, space: SearchSpace, task: Yardstick, walks: Walks, report: Report
 ) -> Judge:
     from evaluations.judge import Judge
-    from evaluations.sessions import Sessions
     from evaluations.store import Store
-    from sandbox.canary import plant
 
-    canaries = plant(folder.path / "canaries")
-    sessions = Sessions(space, task, box, config.workers, deciding=deciding, canaries=canaries)
-    return Judge(space, task, sessions, Store(folder.measurements), config.seed, report)
+    return Judge(space, task, walks, Store(folder.measurements), config.seed, report)
 
 
 def _settings(config: StartConfig) -> Settings:
@@ -241,7 +218,7 @@ def resumed(config: StartConfig, first: Record) -> StartConfig:
     )
 
 
-def require_same(first: Record, space: SearchSpace, task: Task) -> None:
+def require_same(first: Record, space: SearchSpace, task: Yardstick) -> None:
     """Raises RunError where the space or its data are not those that the run began with."""
     for what, now in (("space_digest", space.digest), ("task_digest", task.digest)):
         if first.body[what] != now:

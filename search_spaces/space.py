@@ -15,8 +15,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from evolve.contracts import Confirmation, Limits, Rung, Technique, Tree
+from evolve.contracts import Confirmation, Limits, Rung, SearchSpace, Technique, Tree
 from evolve.errors import UsageError
+from search_spaces import kernel_space
 from search_spaces.cards import load_cards
 from search_spaces.gate import Rules, check
 
@@ -116,15 +117,23 @@ def names() -> dict[str, str]:
     Raises:
         UsageError: a `space.toml` is malformed.
     """
-    return {path.parent.name: _space_file(path).summary for path in sorted(BUILT_IN.glob("*/space.toml"))}
+    folders = {path.parent.name: _space_file(path).summary for path in sorted(BUILT_IN.glob("*/space.toml"))}
+    return folders | kernel_space.names()
 
 
-def load(name_or_path: str | Path) -> LoadedSpace:
-    """A built-in space by name, or any by the path of its folder.
+def load(name_or_path: str | Path) -> SearchSpace:
+    """A built-in space by name, `kernel:<op>` by its operator, or any by the path of its folder.
 
     Raises:
         UsageError: there is no such space, or a file of it is malformed.
     """
+    if str(name_or_path).startswith(kernel_space.PREFIX):
+        return kernel_space.load(str(name_or_path))
+    return load_folder(name_or_path)
+
+
+def load_folder(name_or_path: str | Path) -> LoadedSpace:
+    """See `load`, for the spaces that are folders with a `space.toml`."""
     folder = _folder(name_or_path)
     keys = _space_file(folder / "space.toml")
     seed, harness = _read_tree(folder / "seed"), _read_tree(folder / "harness")

@@ -110,7 +110,7 @@ def _drive_new(config: StartConfig, asked: ModelConfig, *, quiet: bool) -> int:
 
     load(config.space)
     require_git()
-    folder = create(config.runs, f"{config.space}-{config.seed}")
+    folder = create(config.runs, f"{config.space.replace(':', '-')}-{config.seed}")
     try:
         return _drive(config, asked, folder, quiet=quiet)
     except (EvolveError, KeyboardInterrupt):
