@@ -1,7 +1,8 @@
 """A thousand candidates in a row, one in twenty hostile: what is left behind, and what hostility costs the honest.
 
-Two runs of the same length, one with hostile candidates and one without; before and after each the machine is looked
-at. The figure is the throughput of the honest ones beside hostile ones over that without.
+Two runs of the same length, one with hostile candidates and one without, take turns in blocks so that a busy hour hits
+both; before and after, the machine is looked at. The figure is the throughput of the honest ones beside hostile ones
+over that without.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from sandbox.engine import OWNER_LABEL, Engine
 from tests.attacks.corpus import ATTACKS
 from tests.attacks.scene import HARNESS, LIMITS, Attack, Scene, scene
 
-COUNT, HOSTILE_EVERY, LEAST = 1000, 20, 0.9
+COUNT, BLOCK, HOSTILE_EVERY, LEAST = 1000, 100, 20, 0.9
 HONEST = Attack(name="honest", family="honest", tries="nothing", train="return {'steps': float(examples)}")
 LEAKS = {"containers": 0, "processes": 0, "shims": 0, "descriptors": 2, "memory_mib": 64, "scratch_folders": 0}
 """How much more of each may be there afterwards than before."""
@@ -63,24 +65,37 @@ def honest_s(box: Sandbox, host: Scene) -> float:
     return time.perf_counter() - began
 
 
-def soak(box: Sandbox, host: Scene, count: int, *, hostile: bool) -> tuple[float, list[str]]:
-    """Honest candidates a second, counted over their own time; and the attacks that were not contained."""
-    brief = [attack for attack in ATTACKS if not attack.impatient and box.name not in attack.lets_through]
-    spent, loose = [], list[str]()
-    for number in range(count):
-        if hostile and number % HOSTILE_EVERY == HOSTILE_EVERY - 1:
-            attack = brief[(number // HOSTILE_EVERY * 7) % len(brief)]
-            if host.play(box, attack).escapes:
-                loose.append(attack.name)
-            continue
-        spent.append(honest_s(box, host))
-        if number % 100 == 0:
-            progress(f"{number} of {count}, {len(spent) / sum(spent):.2f} honest candidates a second")
-    return len(spent) / sum(spent), loose
+@dataclass(slots=True)
+class Soak:
+    """One of the two runs: seconds of each honest candidate, and the attacks that were not contained."""
+
+    box: Sandbox
+    host: Scene
+    hostile: bool
+    number: int = 0
+    spent: list[float] = field(default_factory=list[float])
+    loose: list[str] = field(default_factory=list[str])
+
+    @property
+    def a_second(self) -> float:
+        """Honest candidates a second, counted over their own time."""
+        return len(self.spent) / sum(self.spent)
+
+    def go_on(self, count: int) -> None:
+        """So many more candidates."""
+        brief = [attack for attack in ATTACKS if not attack.impatient and self.box.name not in attack.lets_through]
+        for _ in range(count):
+            self.number += 1
+            if self.hostile and self.number % HOSTILE_EVERY == 0:
+                attack = brief[(self.number // HOSTILE_EVERY * 7) % len(brief)]
+                if self.host.play(self.box, attack).escapes:
+                    self.loose.append(attack.name)
+            else:
+                self.spent.append(honest_s(self.box, self.host))
 
 
 def measure(quick: bool) -> Result:
-    """Without hostile candidates, then with."""
+    """Blocks of both in turn."""
     count = 20 if quick else COUNT
     with (
         tempfile.TemporaryDirectory(prefix="soak.") as folder,
@@ -88,22 +103,27 @@ def measure(quick: bool) -> Result:
         closing(choose("docker", warm_torch=False)) as box,
     ):
         honest_s(box, host)
+        alone, beside = Soak(box, host, hostile=False), Soak(box, host, hostile=True)
         before = look()
-        alone, _ = soak(box, host, count, hostile=False)
-        beside, loose = soak(box, host, count, hostile=True)
+        for done in range(0, count, BLOCK):
+            for run in (alone, beside):
+                run.go_on(min(BLOCK, count - done))
+            progress(
+                f"{alone.number} of {count}, {alone.a_second:.2f} honest a second alone, {beside.a_second:.2f} beside"
+            )
         after = look()
     left = {name: after[name] - before[name] for name in before}
     clean = all(left[name] <= most for name, most in LEAKS.items())
     details: dict[str, Any] = {
-        "candidates": count, "before": before, "after": after, "not_contained": loose,
-        "honest_a_second": {"alone": round(alone, 2), "beside_hostile": round(beside, 2)},
+        "candidates": count, "before": before, "after": after, "not_contained": beside.loose,
+        "honest_a_second": {"alone": round(alone.a_second, 2), "beside_hostile": round(beside.a_second, 2)},
     }  # fmt: skip
     return Result(
-        figure=round(beside / alone, 3),
+        figure=round(beside.a_second / alone.a_second, 3),
         unit="throughput of honest candidates beside hostile ones over that without",
         interval=None,
         goal=f"at least {LEAST}, and nothing left behind: {LEAKS}",
-        holds=beside / alone >= LEAST and clean and not loose,
+        holds=beside.a_second / alone.a_second >= LEAST and clean and not beside.loose,
         details=details,
     )
 

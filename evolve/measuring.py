@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, cast
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:
+    from evaluations.judge import Judge
     from evaluations.sessions import Walks
     from evaluations.task import Task, Yardstick
-    from evolve.contracts import Sandbox, SearchSpace
+    from evolve.contracts import Sandbox, SearchSpace, Tool
 
 KERNEL_PREFIX = "kernel:"
 
@@ -48,6 +49,19 @@ def yardstick(space: SearchSpace, dataset: str, world: str, cache: Path) -> Yard
     from search_spaces.kernel_space import KernelSpace
 
     return KernelTask(cast("KernelSpace", space))
+
+
+def data_tools(space: SearchSpace, measured_by: Yardstick, judge: Judge) -> tuple[Tool, ...]:
+    """What a model may ask of the training split and of what was measured: never of a split that is held out."""
+    if space.name.startswith(KERNEL_PREFIX):
+        return ()
+    from evaluations.tools import evaluate_reward
+    from evaluations.tools.profile import Profile
+    from evaluations.tools.query_data import QueryData
+
+    folder = cast("Task", measured_by).training_folder(final=False)
+    tools: tuple[Tool, ...] = (QueryData.of(folder), Profile(space=space, walk_of=judge.known))
+    return (*tools, evaluate_reward.EvaluateReward(folder=folder)) if evaluate_reward.fits(folder) else tools
 
 
 @contextmanager

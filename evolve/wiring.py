@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -17,7 +17,7 @@ from evolve.errors import RunError, SetupError
 from evolve.journal import Journal, Record, read
 from evolve.lineage import Lineage, require_git
 from evolve.loop import Loop, Settings
-from evolve.measuring import open_walks, yardstick
+from evolve.measuring import data_tools, open_walks, yardstick
 from evolve.review.desk import Desk
 from evolve.run_folder import RunFolder
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from evaluations.judge import Judge
     from evaluations.sessions import Walks
     from evaluations.task import Yardstick
-    from evolve.contracts import Proposer, Sandbox, SearchSpace
+    from evolve.contracts import Proposer, Sandbox, SearchSpace, Tool
 
 Report = Callable[[int, str], None]
 
@@ -107,12 +107,15 @@ def open_run(
     *,
     observer: Callable[[Record], None] = lambda record: None,
     report: Report = lambda number, line: None,
-    proposer: Callable[[SearchSpace], Proposer] | None = None,
+    proposer: Callable[[SearchSpace, Sequence[Tool]], Proposer] | None = None,
     model_answers: bool = False,
 ) -> Generator[Run]:
-    """Opens a new or an old run for writing and closes its sandbox at the end. `proposer` makes another one than
-    the catalogue's; a run is resumed with the kind of proposer that it began with. `model_answers` says that a
-    language model writes the candidates, so that a sandbox without walls is refused."""
+    """Opens a new or an old run for writing and closes its sandbox at the end.
+
+    `proposer` makes another one than the catalogue's, with tools over the run's data; a run is resumed with the kind of
+    proposer that it began with. `model_answers` says that a language model writes the candidates, so that a sandbox
+    without walls is refused.
+    """
     from sandbox.canary import plant
     from sandbox.choose import choose
     from search_spaces.space import load
@@ -134,10 +137,10 @@ def open_run(
         canaries = plant(folder.path / "canaries")
         walks = open_walks(space, task, box, config.workers, deciding=deciding, canaries=canaries)
         try:
-            proposes = (proposer or catalogue)(space)
+            judge = _judge(config, folder, space, task, held.enter_context(walks), report)
+            proposes = proposer(space, data_tools(space, task, judge)) if proposer else catalogue(space)
             if journal.records:
                 require_proposer(journal.records[0], proposes)
-            judge = _judge(config, folder, space, task, held.enter_context(walks), report)
             desks: list[Desk] = []
             loop = Loop(
                 settings=_settings(config),
