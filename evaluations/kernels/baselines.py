@@ -55,8 +55,10 @@ def job_of(
     data: Path,
     limits: Limits,
     canaries: tuple[bytes, ...] = (),
+    *,
+    watched: bool = True,
 ) -> Job:
-    """The session's job of a kernel that was built."""
+    """The session's job of a kernel that was built; `watched` says that threads of its own are a fault."""
     spec = space.spec
     config = {
         "backend": backend,
@@ -67,6 +69,7 @@ def job_of(
         "passed": list(spec.passed),
         "edited": spec.edited,
         "threads": threads,
+        "watched": watched,
     }
     files = {**built.files, **space.harness}
     return Job(files=files, data=data, config=config, limits=limits, canaries=canaries, binaries=built.binaries)
@@ -122,7 +125,7 @@ class Baselines:
             if isinstance(built, Fault):
                 self._must(built, name)
                 raise AssertionError
-            job = job_of(self._space, built, config.backend, self._threads, self._data, LIMITS)
+            job = job_of(self._space, built, config.backend, self._threads, self._data, LIMITS, watched=False)
             session = self._open.enter_context(self._sandbox.open(job))
             talk = Talk(session, self._space.spec, PATIENCE_S)
             self._must(talk.load(), name)

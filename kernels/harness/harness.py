@@ -158,7 +158,7 @@ class Runner:
         self.edited = self.inputs.index(config["edited"])
         before = len(os.listdir("/proc/self/task"))
         self.backend = BACKENDS[config["backend"]](config)
-        self.most_tasks = before + self.threads - 1 if config["backend"] == "cpp" else None
+        self.most_tasks = before + self.threads - 1 if config["watched"] else None
         self.slots = []
 
     def train(self, examples):
