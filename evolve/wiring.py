@@ -17,7 +17,7 @@ from evolve.errors import RunError, SetupError
 from evolve.journal import Journal, Record, read
 from evolve.lineage import Lineage, require_git
 from evolve.loop import Loop, Settings
-from evolve.measuring import data_tools, open_walks, yardstick
+from evolve.measuring import KERNEL_PREFIX, data_tools, open_walks, yardstick
 from evolve.review.desk import Desk
 from evolve.run_folder import RunFolder
 
@@ -50,7 +50,13 @@ class Run:
 
 
 def catalogue(space: SearchSpace) -> Proposer:
-    """The proposer that needs no model."""
+    """The proposer that needs no model: techniques, or for an operator generators of kernels."""
+    if space.name.startswith(KERNEL_PREFIX):
+        from agents.kernels.proposer import KernelProposer
+        from search_spaces.kernel_spec import KERNELS
+
+        operator = space.name.removeprefix(KERNEL_PREFIX)
+        return KernelProposer(operator=operator, knowledge=KERNELS / "knowledge", summary=space.summary)
     from agents.catalog import CatalogProposer
 
     return CatalogProposer(space=space)
