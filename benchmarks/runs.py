@@ -49,7 +49,7 @@ def finished(
 ) -> tuple[RunFolder, Archive, Timing]:
     """The run of that space, world and seed, driven to its end by the command line."""
     out = place / world
-    folder = RunFolder(out / f"{space}-{seed}")
+    folder = RunFolder(out / f"{space.replace(':', '-')}-{seed}")
     kept = folder.path / "timing.json"
     if not kept.exists():
         timing = _drive(folder, ["--space", space, "--seed", str(seed), "--budget", str(budget), "--world", world])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evolve.cli.printing import NORMAL_95, console, counted, interval, numbers, print_table, safe
-from evolve.cli.words import command
+from evolve.cli.words import command, is_kernel
 from evolve.config import DEFAULT_SPACE, ModelConfig, StartConfig, cache_folder, seconds
 from evolve.errors import EvolveError
 from evolve.run_folder import RunFolder, create, find
@@ -167,7 +167,7 @@ def _first_lines(run: Run, folder: RunFolder, agent: Agent | None) -> None:
     done = len(run.loop.archive.attempts)
     console().print(
         f"sandbox  [bold]{safe(box.name)}[/]{safe(lacks)}\n"
-        f"proposer {_proposer_line(agent)}\n"
+        f"proposer {_proposer_line(agent, run.space.name)}\n"
         f"space    [bold]{safe(run.space.name)}[/]: {safe(run.space.summary)}\n"
         f"budget   {settings.budget} proposals, seed {settings.seed}, workers {settings.workers}\n"
         f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n",
@@ -184,7 +184,9 @@ def ahead_in_words(sandbox: str, workers: int) -> str:
     return f"; at most {count} started ahead, {count * IDLE_WORKER_BYTES / 2**30:.1f} GiB in all" if count else ""
 
 
-def _proposer_line(agent: Agent | None) -> str:
+def _proposer_line(agent: Agent | None, space: str) -> str:
+    if agent is None and is_kernel(space):
+        return "[bold]kernels[/]: no model is configured, kernels come from the built-in generators"
     if agent is None:
         return "[bold]catalog[/]: no model is configured, techniques come from the built-in catalogue"
     return f"[bold]{safe(agent.name)}[/]: {safe(agent.costs)}"
@@ -236,14 +238,17 @@ def _summary(archive: Archive, reason: str) -> None:
         return
     screen.print(_champion_line(archive))
     looks = counted(len(archive.confirmations), "look")
-    screen.print(f"confirmed: {counted(len(promoted), 'step')} in {looks} at unseen users")
+    unseen, unit, title = ("unseen users", "users", "test labels, looked at once")
+    if is_kernel(archive.settings["space"]):
+        unseen, unit, title = ("fresh measurements", "timed rounds", "measured anew, in fresh processes")
+    screen.print(f"confirmed: {counted(len(promoted), 'step')} in {looks} at {unseen}")
     for look in promoted:
-        screen.print(f"  #{look.number} over #{look.against}: {interval(look.verdict)}, {look.verdict.users} users")
+        screen.print(f"  #{look.number} over #{look.against}: {interval(look.verdict)}, {look.verdict.users} {unit}")
     if archive.final:
         names = tuple(next(iter(archive.final.rows.values())))
         rows = [[safe(name), *numbers(row, names)] for name, row in archive.final.rows.items()]
         screen.print()
-        print_table("test labels, looked at once", ("", *map(safe, names)), rows)
+        print_table(title, ("", *map(safe, names)), rows)
         screen.print(f"champion against seed: {interval(archive.final.verdict)}")
 
 
