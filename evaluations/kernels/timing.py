@@ -12,7 +12,7 @@ from evaluations.kernels.talk import Talk
 from evolve.contracts import Fault, FaultKind
 
 AT_LEAST_S = 0.05
-FIRST_CALLS, MOST_CALLS = 4, 4096
+LEAST_CALLS, MOST_CALLS = 2, 16384
 STALE = "a result was not that of its own call"
 
 
@@ -22,7 +22,7 @@ class Timed:
 
     talk: Talk
     mirror: Mirror
-    calls: int = FIRST_CALLS
+    calls: int = LEAST_CALLS
     seconds: float = 0.0
 
     @property
@@ -39,7 +39,7 @@ class Timed:
             if fault := self.round():
                 return fault
             wanted = int(1.1 * AT_LEAST_S / max(self.seconds, 1e-7)) + 1
-            self.calls = min(MOST_CALLS, max(FIRST_CALLS, wanted))
+            self.calls = min(MOST_CALLS, max(LEAST_CALLS, wanted))
         return None
 
     def round(self) -> Fault | None:
