@@ -9,13 +9,13 @@ import hashlib
 import itertools
 import json
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from evolve.contracts import Confirmation, Limits, Rung, SearchSpace, Technique, Tree
+from evolve.contracts import Confirmation, Limits, Rung, Technique, Tree
 from evolve.errors import UsageError
 from search_spaces import kernel_space
 from search_spaces.cards import load_cards
@@ -111,6 +111,9 @@ class LoadedSpace:
         return check(tree, Rules(seed=self.seed, editable=self.editable, required=self.required))
 
 
+Space = LoadedSpace | kernel_space.KernelSpace
+
+
 def names() -> dict[str, str]:
     """The built-in spaces: name -> summary.
 
@@ -121,7 +124,7 @@ def names() -> dict[str, str]:
     return folders | kernel_space.names()
 
 
-def load(name_or_path: str | Path) -> SearchSpace:
+def load(name_or_path: str | Path) -> Space:
     """A built-in space by name, `kernel:<op>` by its operator, or any by the path of its folder.
 
     Raises:
@@ -143,6 +146,21 @@ def load_folder(name_or_path: str | Path) -> LoadedSpace:
     space = LoadedSpace(**parts, digest=_digest(parts))
     _check_whole(space, folder)
     return space
+
+
+def with_seed(space: Space, seed: Tree) -> Space:
+    """The space with another seed: the user's own files in place of the built-in ones; the same seed, the same space.
+
+    Raises:
+        UsageError: the space's gate refuses the seed.
+    """
+    if seed == space.seed:
+        return space
+    digest = hashlib.sha256(json.dumps([space.digest, dict(seed)], sort_keys=True).encode()).hexdigest()
+    found = replace(space, seed=seed, digest=digest)
+    if reason := found.check(seed):
+        raise UsageError(f"the files can't be the seed of `{space.name}`: {reason}", hint="Correct them, and commit.")
+    return found
 
 
 def _folder(name_or_path: str | Path) -> Path:
