@@ -49,7 +49,7 @@ def draw_one(spec: KernelSpec, array: Array, case: Case, rng: np.random.Generato
             hint=f"Kinds of values: {', '.join(KINDS)}.",
         )
     most = int(evaluate(argument, case.sizes)) if argument else 0
-    return KINDS[kind](rng, spec.shape(array, case), most).astype(array.dtype)
+    return np.ascontiguousarray(KINDS[kind](rng, spec.shape(array, case), most), array.dtype)
 
 
 def _not_finite(rng: np.random.Generator, shape: Shape, _most: int) -> NDArray[Any]:
