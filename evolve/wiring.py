@@ -23,7 +23,6 @@ from evolve.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from evaluations.judge import Judge
-    from evaluations.sessions import Walks
     from evaluations.task import Yardstick
     from evolve.contracts import Proposer, Sandbox, SearchSpace, Tool
     from evolve.target import Target
@@ -125,7 +124,6 @@ def open_run(
     without walls is refused.
     """
     from evolve.target_wiring import targeted, tested
-    from sandbox.canary import plant
     from sandbox.choose import choose
     from search_spaces.space import load
 
@@ -144,10 +142,8 @@ def open_run(
         box = box_for(config, folder, model_answers=model_answers)
         # Forked workers are for the search: what decides a promotion comes from the strongest wall of the machine.
         deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
-        canaries = plant(folder.path / "canaries")
-        walks = open_walks(space, task, box, config.workers, deciding=deciding, canaries=canaries)
         try:
-            judge = _judge(config, folder, space, task, held.enter_context(walks), report)
+            judge = held.enter_context(_judge(config, folder, space, task, box, deciding, report))
             proposes = proposer(space, data_tools(space, task, judge)) if proposer else catalogue(space)
             if journal.records:
                 require_proposer(journal.records[0], proposes)
@@ -173,13 +169,23 @@ def open_run(
             journal.close()
 
 
+@contextmanager
 def _judge(
-    config: StartConfig, folder: RunFolder, space: SearchSpace, task: Yardstick, walks: Walks, report: Report
-) -> Judge:
+    config: StartConfig,
+    folder: RunFolder,
+    space: SearchSpace,
+    task: Yardstick,
+    box: Sandbox,
+    deciding: Sandbox,
+    report: Report,
+) -> Generator[Judge]:
     from evaluations.judge import Judge
     from evaluations.store import Store
+    from sandbox.canary import plant
 
-    return Judge(space, task, walks, Store(folder.measurements), config.seed, report)
+    canaries = plant(folder.path / "canaries")
+    with open_walks(space, task, box, config.workers, deciding=deciding, canaries=canaries) as walks:
+        yield Judge(space, task, walks, Store(folder.measurements), config.seed, report)
 
 
 def _settings(config: StartConfig) -> Settings:
