@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluations.kernels import diagnosis
+from evaluations.kernels import diagnosis, roofline
 from evaluations.kernels.baselines import Baselines
 from evaluations.kernels.mirror import Mirror
-from evaluations.kernels.roofline import Roofline
 from evaluations.kernels.talk import Talk
 from evaluations.kernels.timing import Timed
 from evaluations.kernels.truth import Truth
@@ -49,19 +48,19 @@ class Race:
 class Races:
     """All timed cases of one loaded kernel."""
 
-    def __init__(self, truth: Truth, roof: Roofline, races: list[Race]) -> None:
-        self._truth, self._roof, self._races = truth, roof, races
+    def __init__(self, truth: Truth, threads: int, races: list[Race]) -> None:
+        self._truth, self._threads, self._races = truth, threads, races
 
     @classmethod
     def begin(
-        cls, talk: Talk, truth: Truth, baselines: Baselines, roof: Roofline, rng: np.random.Generator
+        cls, talk: Talk, truth: Truth, baselines: Baselines, threads: int, rng: np.random.Generator
     ) -> Races | Fault:
         """Stages the kernel and, on inputs of the same draw, its baselines."""
         races: list[Race] = []
         for case in truth.spec.timed:
             kernel = Timed(talk=talk, mirror=Mirror(truth, case, rng))
             races.append(Race(kernel=kernel, baseline=baselines.timed(Mirror(truth, case, rng))))
-        return cls(truth, roof, races)
+        return cls(truth, threads, races)
 
     def climb(self, rounds: int) -> Fault | None:
         """Races until each case has so many rounds; one case after the other, since a session stages one at a time."""
@@ -73,10 +72,17 @@ class Races:
             for _ in range(missing):
                 if fault := race.run():
                     return fault
-            seconds = float(np.quantile(race.seconds, UPPER))
-            if cheat := diagnosis.impossible(self._truth.spec, race.kernel.mirror, seconds, self._roof):
+            if cheat := self._impossible(race):
                 return Fault(kind=FaultKind.CAUGHT, reason=f"faster than this machine can be: {cheat}")
         return None
+
+    def _impossible(self, race: Race) -> str:
+        """Why nobody can be so fast, after the machine was measured once more; empty where it is possible."""
+        seconds = float(np.quantile(race.seconds, UPPER))
+        spec, mirror = self._truth.spec, race.kernel.mirror
+        if not diagnosis.impossible(spec, mirror, seconds, roofline.measured(self._threads)):
+            return ""
+        return diagnosis.impossible(spec, mirror, seconds, roofline.measured_again(self._threads))
 
     def users(self) -> NDArray[np.int64]:
         """Cases and rounds, as numbers."""
@@ -96,7 +102,7 @@ class Races:
         """What holds the kernel back; see `diagnosis`."""
         seconds = {race.kernel.name: float(np.median(race.seconds)) for race in self._races}
         mirrors = [race.kernel.mirror for race in self._races]
-        return diagnosis.observables(self._truth.spec, mirrors, seconds, self._roof)
+        return diagnosis.observables(self._truth.spec, mirrors, seconds, roofline.measured(self._threads))
 
     def compute_s(self) -> float:
         """Seconds of timed calls, both sides."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluations.kernels import correctness, roofline
+from evaluations.kernels import correctness
 from evaluations.kernels.backends import Built, backends
 from evaluations.kernels.baselines import ALL, Baselines, job_of
 from evaluations.kernels.races import Races
@@ -116,7 +116,7 @@ class KernelSessions:
         rng = np.random.default_rng()
         if fault := correctness.wrong(talk, self._truth, rng):
             return fault
-        return Races.begin(talk, self._truth, self.baselines, roofline.measured(self._threads), rng)
+        return Races.begin(talk, self._truth, self.baselines, self._threads, rng)
 
 
 def _measurement(races: Races, rung: str, route: Route) -> Measurement:
