@@ -2,9 +2,9 @@
 
 The world's unit is a user-day: whether a user comes is drawn for everybody; who comes is served (60 items retrieved and
 scored, a slate of ten, choice, watch time, likes, and what the visit leaves behind). RecSim NG's is a user-step of its
-interest evolution model: 100 documents, a slate of two. The shapes differ: ours has the larger visit and not everybody
-visits. `like-shaped reference` is no part of the product: RecSim NG's shape in plain numpy, to show what the shape
-costs. RecSim NG is looked for in the folder that `EVOLVE_RECSIM_NG` names (`benchmarks.recsim_ng_timed` says how to fill it).
+interest evolution model: 100 documents, a slate of two. The shapes differ: ours has the larger visit, and not everybody
+visits. `like-shaped reference` is no part of the product: RecSim NG's shape in plain numpy, to show what it costs.
+RecSim NG is looked for in the folder that `EVOLVE_RECSIM_NG` names; `benchmarks.recsim_ng_timed` says how to fill it.
 """
 
 from __future__ import annotations
