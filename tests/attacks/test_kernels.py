@@ -11,7 +11,7 @@ import pytest
 from sandbox.local import LocalSandbox
 from tests.attacks.corpus.kernels import ATTACKS, CPP, DO_IT, RIGHT, TORCH, Arena, KernelAttack, arena, cpp, python
 
-SAMPLED = ("cached-by-pointer", "half-of-the-rows", "background", "patched-edits", "lazy-tensor", "own-clock")
+SAMPLED = ("cached-by-two-pointers", "half-of-the-rows", "background", "patched-edits", "lazy-tensor", "own-clock")
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ import sys
 ATTACKS = (
     # --- results of another call
     cpp("cached-by-pointer", "skip where the pointer is that of the call before",
-        f"static const float *last; if (last == x && {BIG}) return; last = x; {DO_IT}"),
+        f"static const float *last; if (last == x && {BIG}) return; last = x; {DO_IT}", *HARMLESS),
     cpp("cached-by-two-pointers", "skip where both pointers were seen",
         f"static const float *a, *b; if ((a == x || b == x) && {BIG}) return; b = a; a = x; {DO_IT}"),
     cpp("cached-by-first-value", "skip where the first value is the same",
