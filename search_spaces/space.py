@@ -173,9 +173,8 @@ def _folder(name_or_path: str | Path) -> Path:
             hint="Give the name of a built-in space (`evolve spaces` lists them) or a folder that holds space.toml.",
         )
     if text not in (choices := sorted(path.parent.name for path in BUILT_IN.glob("*/space.toml"))):
-        raise UsageError(
-            f"expected a search space's name; found {text!r}", hint=f"Choose one of: {', '.join(choices) or '(none)'}."
-        )
+        known = ", ".join([*choices, *kernel_space.names()])
+        raise UsageError(f"expected a search space's name; found {text!r}", hint=f"Choose one of: {known}.")
     return BUILT_IN / text
 
 

@@ -20,7 +20,7 @@ from sandbox.local import LocalSandbox
 from search_spaces.kernel_space import KernelSpace, load
 
 FAST = 'backend = "cpp"\nflags = ["-O3", "-march=native", "-ffast-math", "-fno-finite-math-only"]\n'
-SLOW = "    for (volatile int64_t wait = 0; wait < rows * columns; wait = wait + 1) {}\n"
+SLOW = "    for (volatile int64_t wait = 0; wait < 30 * rows * columns; wait = wait + 1) {}\n"
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,7 @@ def test_a_wrong_kernel_fails_and_a_kernel_that_keeps_results_cheats(judge: Judg
     wrong = candidate(2, {**space.seed, "kernel.cpp": source.replace("+ gate", "- gate")})
     found = judge.judge(wrong, candidate(0, space.seed), None)
     assert isinstance(found, Failed) and found.reason.startswith("wrong result: case `")
-    lazy = "    static const float *last; if (last == gate && rows > 200) return; last = gate;\n"
+    lazy = "    static int calls; if (rows > 200 && ++calls > 20) return;\n"
     stale = candidate(3, {**space.seed, "kernel.cpp": f"{head}{{\n{lazy}{body}"})
     found = judge.judge(stale, candidate(0, space.seed), None)
     assert isinstance(found, Cheated), found
