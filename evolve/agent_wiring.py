@@ -86,7 +86,7 @@ def _agent(
     while asked.startswith("replay/"):
         asked = saved(find(runs, asked.removeprefix("replay/"))).model
     weights = model_weights(asked)
-    lengths = _lengths(config, weights)
+    lengths = lengths_of(config, weights)
     provider = _provider(weights, config, store, source)
     if source is None:
         provider = _with_local(weights, provider, lengths, stack)
@@ -174,7 +174,7 @@ def _provider(weights: dict[str, float], config: ModelConfig, store: CallFile, s
     return LiteLLM(secrets=Secrets(os.environ), api_base=config.api_base, given_price=given)
 
 
-def _lengths(config: ModelConfig, weights: Mapping[str, float]) -> tuple[int, int]:
+def lengths_of(config: ModelConfig, weights: Mapping[str, float]) -> tuple[int, int]:
     """The most tokens of a prompt and of an answer: as asked, else what suits the slowest of the models."""
     from agents.models.local import is_local
 
