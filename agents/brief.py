@@ -122,7 +122,7 @@ def _asked(s: Situation, target: Target) -> list[str]:
     return [
         f"{idea}{watch if known else ''}",
         f"Rewrite `{name}` of {target.path}. It is now:\n```python\n{target.part.body.rstrip()}\n```\n"
-        f"Begin with ```python and the whole new `{name}`; then name, hypothesis and mechanism.",
+        f"Write the whole new `{name}` in one fenced block, then name, hypothesis and mechanism.",
     ]
 
 

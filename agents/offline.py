@@ -48,6 +48,10 @@ class AgentSettings:
     journal: Form = "sorted"
 
 
+SMALL = AgentSettings(prompt_tokens=3_000, answer_tokens=600, temperature=0.5)
+"""For a model of about a billion parameters on a processor: it loses its way in more, and takes minutes to read it."""
+
+
 class OfflineAgent:
     """Proposes with language models; implements `contracts.Proposer`.
 

@@ -22,13 +22,13 @@ import numpy as np
 from agents.catalog import CatalogProposer
 from agents.journal_text import Form
 from agents.models.local import files_in, is_installed
-from agents.offline import AgentSettings, OfflineAgent
+from agents.offline import OfflineAgent
 from agents.persona_files import Role, read_roles
 from agents.tools import Lint, ReadJournal, Retrieve
 from benchmarks.common import Result, main, progress
 from benchmarks.overhead import Trivial
 from benchmarks.runs import PLACE
-from evolve.agent_wiring import Agent, lengths_of, models_folder, open_agent, rates_of, save
+from evolve.agent_wiring import Agent, models_folder, open_agent, rates_of, save, settings_of
 from evolve.config import ModelConfig, StartConfig, cache_folder
 from evolve.contracts import Persona, SearchSpace, Tool
 from evolve.run_folder import RunFolder
@@ -54,8 +54,7 @@ class Condition:
     def agent(self, space: SearchSpace, opened: Agent, model: str, *, falls_back: bool) -> OfflineAgent:
         """The agent in this form."""
         assert isinstance(space, LoadedSpace)
-        prompt, answer = lengths_of(ModelConfig(model=model), {model: 1.0})
-        settings = AgentSettings(prompt_tokens=prompt, answer_tokens=answer, journal=self.journal)
+        settings = replace(settings_of(ModelConfig(model=model), {model: 1.0}), journal=self.journal)
         seen = space if self.retrieval else replace(space, techniques=())
         tools: list[Tool] = [Lint(space=space, changed_lines=settings.changed_lines)]
         tools += [Retrieve(space=space)] if self.retrieval else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Sequence
+from typing import TypeGuard
 
 from agents import edits
 from agents.diffs.blocks import FENCE, PATH, named_above
@@ -50,6 +51,9 @@ def _replaced(tree: Tree, code: str, path: str | None, editable: Collection[str]
     if any(not isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef) for node in body):
         return _no("a fenced block holds more than imports, functions and classes", DiffFault.NO_DIFF)
     defined = {node.name: node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    hollow = next((node.name for node in ast.walk(ast.Module(body, [])) if _is_hollow(node)), None)
+    if hollow:
+        return _no(f"`{hollow}` says that it returns something and has no body", DiffFault.MALFORMED)
     if path is not None and path not in editable:
         return _no(f"{path} may not be changed; editable: {', '.join(editable)}", DiffFault.NOT_EDITABLE)
     files = [name for name in ([path] if path else editable) if name in tree and name.endswith(".py")]
@@ -79,6 +83,15 @@ def _in_place(tree: Tree, path: str, code: str, defined: dict[str, ast.FunctionD
     if edited is None:
         return _no(f"its statements can't take the place of `{anchor}` in {path}", DiffFault.NOT_FOUND)
     return {path: edited[path]}
+
+
+def _is_hollow(node: ast.AST) -> TypeGuard[ast.FunctionDef]:
+    """Whether a function that promises a value holds nothing but words."""
+    if not isinstance(node, ast.FunctionDef) or node.returns is None:
+        return False
+    is_none = isinstance(node.returns, ast.Constant) and node.returns.value is None
+    said = (child for child in node.body if not (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)))
+    return not is_none and all(isinstance(child, ast.Pass) for child in said)
 
 
 def _members(node: ast.ClassDef) -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 from agents import brief
 from agents.experience import read
 from agents.models.words import tokens_in
-from agents.offline import AgentSettings
+from agents.offline import SMALL
 from agents.persona_files import read_roles
 from agents.prompt import Situation
 from agents.tools import ReadJournal
@@ -18,7 +18,6 @@ from evolve.contracts import Candidate, History, Move, NoiseFloor
 from search_spaces.space import load
 from tests.agents.agent_toys import agent, models, scripted
 
-SETTINGS = AgentSettings(prompt_tokens=3_000, answer_tokens=800)
 FLOOR = NoiseFloor(
     metric="value", score=0.5, short_score=0.4, seed_sd=0.01, paired_se=0.01, minimum_effect=0.02, seeds=4, cpu_s=1.0
 )
@@ -32,6 +31,9 @@ name: soft targets
 hypothesis: Less certain targets rank better.
 mechanism: A twentieth is moved to the other answer.
 '''
+
+
+HOLLOW = ANSWER.replace("    soft = 0.9 * target + 0.05\n", "").replace(ANSWER.split("\n")[4] + "\n", "")
 
 
 def history(space, number: int = 1) -> History:
@@ -76,11 +78,12 @@ def test_a_persons_wish_is_passed_on():
 
 def test_a_whole_part_in_a_fence_becomes_a_proposal(tmp_path):
     space = load("video_ranking")
-    asked = models(tmp_path, scripted(["name: no code\nhypothesis: none", ANSWER]))
+    asked = models(tmp_path, scripted(["name: no code\nhypothesis: none", HOLLOW, ANSWER]))
     roles = {p: role for p, role in read_roles().items() if p.value == "reward"}
-    proposer = agent(asked, roles=roles, space=space, settings=SETTINGS, tools=(ReadJournal(),))
+    proposer = agent(asked, roles=roles, space=space, settings=SMALL, tools=(ReadJournal(),))
     proposal = proposer.propose(history(space), seed=0)
     assert proposal.technique == "soft-targets" and "0.9 * target" in proposal.files["reward.py"]
     assert proposal.hypothesis == "Less certain targets rank better."
     sent = [json.dumps(body["request"]) for body in asked._store.kept() if "request" in body]
-    assert len(sent) == 2 and "whole functions" in sent[1], "what was wrong goes back in words that fit the form"
+    assert len(sent) == 3 and "whole functions" in sent[1], "what was wrong goes back in words that fit the form"
+    assert "has no body" in sent[2]
