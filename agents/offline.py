@@ -151,7 +151,7 @@ class OfflineAgent:
         if tool is None:
             text = f"There is no tool {call.tool[:40]!r}; there are: {', '.join(self._tools) or 'none'}."
         else:
-            text = prompt.data(tool.use(turn.history, call.arguments)[:KEPT_OF_AN_ANSWER])
+            text = prompt.data(self._looked_up(turn, tool, call)[:KEPT_OF_AN_ANSWER])
         left = self._settings.tool_calls - turn.tool_calls - 1
         text += f"\nTool calls left: {left}." + ("" if left else " Now propose.")
         return replace(turn, messages=turn.told(text), tool_calls=turn.tool_calls + 1)
@@ -215,6 +215,10 @@ class OfflineAgent:
             known = self._experience = read(self._space, history)
         known.follow(history)
         return known
+
+    def _looked_up(self, turn: Turn, tool: Tool, call: ToolCall) -> str:
+        assert turn.reply is not None
+        return self._models.looked_up(turn.reply.key, tool.name, lambda: tool.use(turn.history, call.arguments))
 
     def _due(self, experience: Experience) -> Persona:
         """The persona that proposed least."""

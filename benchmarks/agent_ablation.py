@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,16 @@ class Condition:
     retrieval: bool = True
     model: int = 0
 
-    def agent(self, space: SearchSpace, opened: Agent, model: str, *, falls_back: bool) -> OfflineAgent:
+    def agent(
+        self, space: SearchSpace, opened: Agent, model: str, more: Sequence[Tool] = (), *, falls_back: bool
+    ) -> OfflineAgent:
         """The agent in this form."""
         assert isinstance(space, LoadedSpace)
         settings = replace(settings_of(ModelConfig(model=model), {model: 1.0}), journal=self.journal)
         seen = space if self.retrieval else replace(space, techniques=())
         tools: list[Tool] = [Lint(space=space, changed_lines=settings.changed_lines)]
         tools += [Retrieve(space=space)] if self.retrieval else []
+        tools += more
         tools += [ReadJournal()] if self.journal in {"sorted", "whole"} else []
         everything = Role(persona=Persona.ARCHITECTURE, files=tuple(space.editable), text=ANYBODY)
         return OfflineAgent(
@@ -101,19 +104,17 @@ def real(name: str, condition: Condition, model: str) -> dict[str, Any]:
     folder.path.mkdir(parents=True, exist_ok=True)
     asked = ModelConfig(model=model)
     config = StartConfig(space=SPACE, seed=SEED, budget=BUDGET).checked()
-    with (
-        open_agent(asked, folder, PLACE, progress) as opened,
-        open_run(
-            config,
-            folder,
-            cache_folder(),
-            proposer=lambda space: condition.agent(space, opened, model, falls_back=True) if opened else None,
-            model_answers=True,
-        ) as run,
-    ):
+    with open_agent(asked, folder, PLACE, progress) as opened:
+        assert opened is not None
+        agent = opened
+
+        def proposer(space: SearchSpace, tools: Sequence[Tool]) -> OfflineAgent:
+            return condition.agent(space, agent, model, tools, falls_back=True)
+
         save(asked, folder)
-        run.loop.run()
-        gains = [a.outcome.gain for a in run.loop.archive.attempts if a.outcome.kind == "scored"]
+        with open_run(config, folder, cache_folder(), proposer=proposer, model_answers=True) as run:
+            run.loop.run()
+            gains = [a.outcome.gain for a in run.loop.archive.attempts if a.outcome.kind == "scored"]
     return {"model": model, **rates_of(folder), "best_gain": round(max(gains, default=0.0), 5)}
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from evolve.agent_wiring import models_folder, rates_of
 from evolve.archive import Archive
 from evolve.calls import CallFile
 from evolve.config import StartConfig, cache_folder
-from evolve.contracts import Proposer, SearchSpace
+from evolve.contracts import Proposer, SearchSpace, Tool
 from evolve.run_folder import RunFolder
 from evolve.wiring import open_run
 
@@ -55,7 +55,7 @@ def answered_s(folder: RunFolder) -> float:
 def catalogue(space: str, cpu_s: float, place: Path) -> Archive:
     """The same loop with the catalogue, until its candidates have used as much."""
 
-    def capped(loaded: SearchSpace) -> Proposer:
+    def capped(loaded: SearchSpace, tools: Sequence[Tool]) -> Proposer:
         return Capped(inner=CatalogProposer(space=loaded), cpu_s=cpu_s)
 
     folder = RunFolder(place / "catalogue" / f"{space}-{SEED}")

@@ -21,7 +21,7 @@ from benchmarks.runs import PLACE, QUICK_BUDGET, finished, reopened
 from evaluations.store import Walk
 from evolve.archive import Archive
 from evolve.config import StartConfig, cache_folder
-from evolve.contracts import Floats, Proposer, SearchSpace
+from evolve.contracts import Floats, Proposer, SearchSpace, Tool
 from evolve.run_folder import RunFolder
 from evolve.wiring import open_run
 
@@ -69,7 +69,7 @@ def ours(seed: int, budget: int, place: Path) -> Tested:
 def rival(make: Callable[..., Proposer], seed: int, cpu_s: float, place: Path) -> Tested:
     """The same loop with another proposer, until its candidates have used as much CPU time."""
 
-    def capped(space: SearchSpace) -> Proposer:
+    def capped(space: SearchSpace, tools: Sequence[Tool]) -> Proposer:
         return Capped(inner=make(space=space), cpu_s=cpu_s)
 
     folder = RunFolder(place / "rivals" / f"{make.__name__}-{seed}")

@@ -220,6 +220,12 @@ class Judge:
 
     # --- sessions, by key --------------------------------------------------------------------
 
+    def known(self, candidate: Candidate) -> Walk | None:
+        """What the search measured of a candidate under its first seed, where that is kept; measures nothing."""
+        names = [rung.name for rung in (self._smoke, self._short, self._full)]
+        what, seed = (self._space.digest, self._task.digest), self.seed_of("search", 0)
+        return self._store.find(walk_key(*what, candidate.fingerprint, "search", names, seed))
+
     def _search(self, candidate: Candidate, k: int, on_rung: Continue | None = None) -> tuple[Walk, float]:
         rungs = (self._smoke, self._short, self._full) if k == 0 else (self._full,)
         route = Route(rungs=rungs, split="search", seed=self.seed_of("search", k))

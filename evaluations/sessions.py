@@ -74,12 +74,12 @@ class Sessions:
             limits=replace(self._space.limits, memory_bytes=max(map(self._memory_of, route.rungs))),
             canaries=self._canaries,
         )
-        watch, measured, fault, at = _Stopwatch(), list[Measurement](), None, ""
+        watch, training, measured, fault, at = _Stopwatch(), _Stopwatch(), list[Measurement](), None, ""
         sandbox = self._sandbox if route.split == "search" else self._deciding
         with self._free, sandbox.open(job) as session:
             for rung in route.rungs:
                 at = rung.name
-                found = self._climb(session, rung, route, watch)
+                found = self._climb(session, rung, route, watch, training)
                 if isinstance(found, Fault):
                     fault = found
                     break
@@ -98,9 +98,11 @@ class Sessions:
     def _memory_of(self, rung: Rung) -> int:
         return rung.memory_bytes or self._space.limits.memory_bytes
 
-    def _climb(self, session: Session, rung: Rung, route: Route, watch: _Stopwatch) -> Measurement | Fault:
+    def _climb(
+        self, session: Session, rung: Rung, route: Route, watch: _Stopwatch, training: _Stopwatch
+    ) -> Measurement | Fault:
         session.limit_memory(self._memory_of(rung))
-        with watch:
+        with watch, training:
             observables = session.train(rung.examples, rung.limit_s)
         if isinstance(observables, Fault):
             return observables
@@ -120,4 +122,5 @@ class Sessions:
             metrics=metrics,
             observables=observables,
             compute_s=watch.seconds,
+            train_s=training.seconds,
         )

@@ -88,8 +88,9 @@ def _save(path: Path, walk: Walk) -> None:
     for i, m in enumerate(walk.measurements):
         arrays[f"{i}/users"] = m.users
         arrays |= {f"{i}/metric/{name}": values for name, values in m.metrics.items()}
-        plain = {"rung": m.rung, "seed": m.seed, "split": m.split, "compute_s": m.compute_s}
-        rungs.append({**plain, "observables": dict(m.observables), "metrics": list(m.metrics)})
+        plain = {"rung": m.rung, "seed": m.seed, "split": m.split}
+        times = {"compute_s": m.compute_s, "train_s": m.train_s}
+        rungs.append({**plain, **times, "observables": dict(m.observables), "metrics": list(m.metrics)})
     fault = asdict(walk.fault) if walk.fault else None
     head = {"rungs": rungs, "fault": fault, "fault_rung": walk.fault_rung, "compute_s": walk.compute_s}
     head["evidence"] = asdict(walk.evidence)
@@ -121,6 +122,7 @@ def _load(path: Path) -> Walk:
                     metrics={name: arrays[f"{i}/metric/{name}"] for name in rung["metrics"]},
                     observables=rung["observables"],
                     compute_s=rung["compute_s"],
+                    train_s=rung.get("train_s", 0.0),
                 )
                 for i, rung in enumerate(head["rungs"])
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agents.models.client import Models
     from agents.models.words import Price, Provider
     from agents.offline import AgentSettings
-    from evolve.contracts import Proposer, SearchSpace
+    from evolve.contracts import Proposer, SearchSpace, Tool
 
 CATALOG = "catalog"
 Report = Callable[[str], None]
@@ -33,12 +33,12 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """A proposer in the making: what it will be called, and what makes it once the space is known."""
+    """A proposer in the making: what it will be called, and what makes it once the space and its tools are known."""
 
     name: str
     costs: str
     """What its answers cost, in words."""
-    make: Callable[[SearchSpace], Proposer]
+    make: Callable[[SearchSpace, Sequence[Tool]], Proposer]
     models: Models
 
 
@@ -97,23 +97,24 @@ def _agent(
         clock=WallClock(),
         sleep=time.sleep,
         pays=source is None,
+        recorded=source,
         report=report,
     )
 
-    def make(space: SearchSpace) -> Proposer:
+    def make(space: SearchSpace, tools: Sequence[Tool]) -> Proposer:
         from agents.catalog import CatalogProposer
         from agents.offline import OfflineAgent
         from agents.persona_files import read_roles
         from agents.tools import Lint, ReadJournal, Retrieve
 
-        tools = (ReadJournal(), Retrieve(space=space), Lint(space=space, changed_lines=settings.changed_lines))
+        own = (ReadJournal(), Retrieve(space=space), Lint(space=space, changed_lines=settings.changed_lines))
         return OfflineAgent(
             name=config.model,
             space=space,
             models=models,
             weights=weights,
             roles=read_roles(),
-            tools=tools,
+            tools=(*own, *tools),
             steering=steering,
             fallback=CatalogProposer(space=space),
             settings=settings,

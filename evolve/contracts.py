@@ -107,7 +107,7 @@ class Measurement:
 
     `users` has shape (n,); every array of `metrics` has shape (n,) and is NaN for a user for whom
     the metric is undefined. `observables` are the candidate's claims; `compute_s` is how long the host
-    waited for training and predictions, on its own clock.
+    waited for training and predictions since the session's start, on its own clock, `train_s` for training alone.
     """
 
     rung: str
@@ -117,6 +117,7 @@ class Measurement:
     metrics: Mapping[str, Floats]
     observables: Mapping[str, float]
     compute_s: float
+    train_s: float = 0.0
 
     def mean(self, metric: str) -> float:
         """The mean over the users for whom the metric is defined."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -23,7 +23,7 @@ from evolve.run_folder import RunFolder
 if TYPE_CHECKING:
     from evaluations.judge import Judge
     from evaluations.task import Task
-    from evolve.contracts import Proposer, Sandbox, SearchSpace
+    from evolve.contracts import Proposer, Sandbox, SearchSpace, Tool
 
 Report = Callable[[int, str], None]
 
@@ -72,6 +72,17 @@ def catalogue(space: SearchSpace) -> Proposer:
     from agents.catalog import CatalogProposer
 
     return CatalogProposer(space=space)
+
+
+def data_tools(space: SearchSpace, task: Task, judge: Judge) -> tuple[Tool, ...]:
+    """What a model may ask of the training split and of what was measured: never of a split that is held out."""
+    from evaluations.tools import evaluate_reward
+    from evaluations.tools.profile import Profile
+    from evaluations.tools.query_data import QueryData
+
+    folder = task.training_folder(final=False)
+    tools: tuple[Tool, ...] = (QueryData.of(folder), Profile(space=space, walk_of=judge.known))
+    return (*tools, evaluate_reward.EvaluateReward(folder=folder)) if evaluate_reward.fits(folder) else tools
 
 
 def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: str, proposer: str) -> dict[str, Any]:
@@ -123,12 +134,15 @@ def open_run(
     *,
     observer: Callable[[Record], None] = lambda record: None,
     report: Report = lambda number, line: None,
-    proposer: Callable[[SearchSpace], Proposer] | None = None,
+    proposer: Callable[[SearchSpace, Sequence[Tool]], Proposer] | None = None,
     model_answers: bool = False,
 ) -> Generator[Run]:
-    """Opens a new or an old run for writing and closes its sandbox at the end. `proposer` makes another one than
-    the catalogue's; a run is resumed with the kind of proposer that it began with. `model_answers` says that a
-    language model writes the candidates, so that a sandbox without walls is refused."""
+    """Opens a new or an old run for writing and closes its sandbox at the end.
+
+    `proposer` makes another one than the catalogue's, with tools over the run's data; a run is resumed with the kind of
+    proposer that it began with. `model_answers` says that a language model writes the candidates, so that a sandbox
+    without walls is refused.
+    """
     from sandbox.choose import choose
     from search_spaces.space import load
 
@@ -147,10 +161,10 @@ def open_run(
         # Forked workers are for the search: what decides a promotion comes from the strongest wall of the machine.
         deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
         try:
-            proposes = (proposer or catalogue)(space)
+            judge = _judge(config, folder, space, task, box, deciding, report)
+            proposes = proposer(space, data_tools(space, task, judge)) if proposer else catalogue(space)
             if journal.records:
                 require_proposer(journal.records[0], proposes)
-            judge = _judge(config, folder, space, task, box, deciding, report)
             desks: list[Desk] = []
             loop = Loop(
                 settings=_settings(config),

@@ -62,7 +62,7 @@ class Call:
 
 
 class Models:
-    """The models of a run behind one store and one budget."""
+    """The models of a run behind one store and one budget. `recorded` are an earlier run's calls."""
 
     def __init__(
         self,
@@ -74,10 +74,12 @@ class Models:
         sleep: Callable[[float], None],
         retries: Retries | None = None,
         pays: bool = True,
+        recorded: CallStore | None = None,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._provider, self._store, self._budget, self._clock = provider, store, budget, clock
         self._sleep, self._retries, self._pays, self._report = sleep, retries or Retries(), pays, report
+        self._recorded = recorded
         self._failed: Counter[str] = Counter()
         self._rests: Counter[str] = Counter()
         self.ledger = Ledger(store)
@@ -110,6 +112,15 @@ class Models:
         """Keeps what was made of an answer (`applied`, `ambiguous`, ...) beside it, once."""
         if self._store.find(f"{key}:verdict") is None:
             self._store.keep(f"{key}:verdict", {"verdict": verdict, "charged_usd": 0.0, "charged_tokens": 0})
+
+    def looked_up(self, key: str, tool: str, look: Callable[[], str]) -> str:
+        """What a tool said to the answer `key`: as kept, else as recorded, else now. Time, and so what a tool says of
+        it, differs from run to run; what follows from it must not."""
+        name = f"{key}:tool"
+        body = self._store.find(name) or (self._recorded.find(name) if self._recorded else None)
+        said = body["said"] if body else look()
+        self._store.keep(name, {"tool": tool, "said": said, "charged_usd": 0.0, "charged_tokens": 0})
+        return said
 
     def _made(self, request: Request) -> Mapping[str, Any]:
         """Makes the call and keeps what came of it."""

@@ -165,6 +165,24 @@ def test_no_iteration_is_lost_while_no_model_answers(tmp_path):
     assert asked.ledger.spent.usd == 0
 
 
+def test_what_a_tool_said_is_recorded_and_replayed(tmp_path):
+    class Watch:
+        name, usage, looks = "watch", "the time", 0
+
+        def use(self, history, arguments):
+            self.looks += 1
+            return f"it is {time.monotonic_ns()}"
+
+    wish = json.dumps({"tool": "watch", "arguments": {}})
+    old, new = Watch(), Watch()
+    first, asked = scripted_run(tmp_path / "old", [wish, answer(1), answer(2)], budget=2, tools=(old,))
+    recorded = CallFile(tmp_path / "old" / "calls.jsonl", read_only=True)
+    again = models(tmp_path / "new", ReplayedModel(recorded), pays=False, recorded=recorded)
+    second = run(tmp_path / "new", agent(again, tools=(new,)), budget=2)
+    assert commits(first) == commits(second) and (old.looks, new.looks) == (1, 0)
+    assert verdicts(asked) == ["tool watch", "accepted", "accepted"] == verdicts(again)
+
+
 def test_the_next_model_answers_where_the_first_is_down(tmp_path):
     provider = Flaky(lambda n, request: down() if request.model == "toy/model" else answer(n))
     asked = models(tmp_path, provider)
