@@ -48,7 +48,7 @@ class AgentSettings:
     journal: Form = "sorted"
 
 
-SMALL = AgentSettings(prompt_tokens=3_000, answer_tokens=600, temperature=0.5)
+SMALL = AgentSettings(prompt_tokens=3_000, answer_tokens=600, temperature=0.5, repairs=1)
 """For a model of about a billion parameters on a processor: it loses its way in more, and takes minutes to read it."""
 
 
