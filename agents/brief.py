@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agents import prompt
 from agents.guards import Guard
 from agents.journal_text import one_line, outcome_text
 from agents.models.words import Message, tokens_in
@@ -57,10 +58,11 @@ class Target:
 
 
 def build(situation: Situation, tokens: int) -> tuple[Message, ...]:
-    """The messages; in at most `tokens` tokens by our estimate, where the part alone leaves room."""
+    """The messages; in at most `tokens` tokens by our estimate, where the part alone leaves room. The long prompt where
+    nothing that may be changed is a function or a class."""
     target = _target(situation)
     if target is None:
-        raise ValueError(f"nothing that {situation.role.persona.value} may rewrite stands in the parent")
+        return prompt.build(situation, tokens)
     text = _outline(situation.parent.candidate.tree[target.path])
     parts = [f"## {target.path}, in outline\n```python\n{text}```", *_told(situation), *_asked(situation, target)]
     room = tokens - tokens_in(FORM + "\n\n".join(parts[1:])) - 64
@@ -74,7 +76,7 @@ def _target(s: Situation) -> Target | None:
     parts = {
         (path, part.key): part
         for path in s.role.editable(s.space.editable)
-        for part in pieces(s.parent.candidate.tree.get(path, ""))
+        for part in pieces(s.parent.candidate.tree.get(path, "") if path.endswith(".py") else "")
         if part.kind in {"function", "class"}
     }
     mine = [card for card in s.space.techniques if card.persona is s.role.persona]
@@ -118,7 +120,7 @@ def _asked(s: Situation, target: Target) -> list[str]:
     if s.move is Move.EXPLOIT and s.parent.proposal is not None:
         idea += f" The parent ({s.parent.proposal.technique}) has paid; go a step further."
     known = observables(s)
-    watch = f'\nLast, a line "observable: NAME up" or "observable: NAME down", with one of: {known}.'
+    watch = f'\nLast, a line "observable: NAME up" or "observable: NAME down", with one of:\n{data(known)}'
     return [
         f"{idea}{watch if known else ''}",
         f"Rewrite `{name}` of {target.path}. It is now:\n```python\n{target.part.body.rstrip()}\n```\n"
