@@ -80,7 +80,7 @@ def test_a_whole_part_in_a_fence_becomes_a_proposal(tmp_path):
     space = load("video_ranking")
     asked = models(tmp_path, scripted(["name: no code\nhypothesis: none", HOLLOW, ANSWER]))
     roles = {p: role for p, role in read_roles().items() if p.value == "reward"}
-    proposer = agent(asked, roles=roles, space=space, settings=SMALL, tools=(ReadJournal(),))
+    proposer = agent(asked, roles=roles, space=space, settings=replace(SMALL, repairs=2), tools=(ReadJournal(),))
     proposal = proposer.propose(history(space), seed=0)
     assert proposal.technique == "soft-targets" and "0.9 * target" in proposal.files["reward.py"]
     assert proposal.hypothesis == "Less certain targets rank better."
