@@ -37,6 +37,12 @@ class StartConfig:
     """Family of the generated world (`video_ranking`)."""
     auto_approve: bool = False
     """Merge each pull request when it is opened: nobody reviews."""
+    repository: Path | None = None
+    """A git repository of the user's, in which promotions open pull requests too."""
+    path: str = ""
+    """The folder in it that holds the candidate's tree."""
+    tests: str = ""
+    """The command that runs the user's tests there, in the sandbox."""
 
     def checked(self) -> StartConfig:
         """Itself, with workers resolved. Raises UsageError."""
@@ -48,6 +54,10 @@ class StartConfig:
             raise UsageError(f"--workers is {self.workers}; it must be 1 or more (0 takes one for each core)")
         if self.seed < 0:
             raise UsageError(f"--seed is {self.seed}; it must be 0 or more")
+        if (self.repository is None) != (not self.path):
+            raise UsageError("--repo and --path go together", hint="For example: --repo ~/ranker --path src/ranker")
+        if self.tests and self.repository is None:
+            raise UsageError("--tests are those of --repo, which is not given")
         workers = self.workers or min(8, len(os.sched_getaffinity(0)))
         return replace(self, workers=workers)
 

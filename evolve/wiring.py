@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evaluations.judge import Judge
     from evaluations.task import Task
     from evolve.contracts import Proposer, Sandbox, SearchSpace, Tool
+    from evolve.target import Target
 
 Report = Callable[[int, str], None]
 
@@ -85,7 +86,9 @@ def data_tools(space: SearchSpace, task: Task, judge: Judge) -> tuple[Tool, ...]
     return (*tools, evaluate_reward.EvaluateReward(folder=folder)) if evaluate_reward.fits(folder) else tools
 
 
-def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: str, proposer: str) -> dict[str, Any]:
+def started_body(
+    config: StartConfig, space: SearchSpace, task: Task, sandbox: str, proposer: str, target: Target | None = None
+) -> dict[str, Any]:
     """The first record of a journal: what the run is, and with which versions."""
     return {
         "space": space.name,
@@ -100,6 +103,7 @@ def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: s
         "proposer": proposer,
         "metric": space.metric,
         "versions": versions(),
+        **({"target": target.to_json()} if target else {}),
     }
 
 
@@ -143,6 +147,7 @@ def open_run(
     proposer that it began with. `model_answers` says that a language model writes the candidates, so that a sandbox
     without walls is refused.
     """
+    from evolve.target_wiring import targeted, tested
     from sandbox.choose import choose
     from search_spaces.space import load
 
@@ -153,7 +158,8 @@ def open_run(
         journal = Journal(folder.journal, clock)
         if journal.records:
             config = resumed(config, journal.records[0])
-        space = load(config.space)
+        lineage = Lineage(folder.lineage)
+        space, target = targeted(load(config.space), config, folder, journal, lineage)
         task = load_task(config.space, config.dataset, config.world, cache)
         if journal.records:
             require_same(journal.records[0], space, task)
@@ -168,17 +174,17 @@ def open_run(
             desks: list[Desk] = []
             loop = Loop(
                 settings=_settings(config),
-                started=started_body(config, space, task, box.name, proposes.name),
+                started=started_body(config, space, task, box.name, proposes.name, target),
                 seed_tree=space.seed,
                 gate=space.check,
                 proposer=proposes,
-                evaluator=judge,
-                lineage=Lineage(folder.lineage),
+                evaluator=tested(judge, target, deciding),
+                lineage=lineage,
                 journal=journal,
                 clock=clock,
                 observer=_opening(desks, observer, auto_approve=config.auto_approve),
             )
-            desks.append(Desk(folder.name, loop.archive, Lineage(folder.lineage), journal))
+            desks.append(Desk(folder.name, loop.archive, lineage, journal, to_target=not folder.is_imported()))
             desks[0].follow(auto_approve=config.auto_approve)
             yield Run(folder=folder, loop=loop, space=space, sandbox=box, judge=judge)
         finally:
@@ -277,7 +283,9 @@ def require_proposer(first: Record, proposer: Proposer) -> None:
 
 def read_archive(folder: RunFolder) -> Archive:
     """The state of a run, for reading only; works while another process writes it."""
-    archive = Archive(Lineage(folder.lineage))
+    lineage = Lineage(folder.lineage)
+    lineage.read_ahead()
+    archive = Archive(lineage)
     for record in read(folder.journal):
         archive.apply(record)
     if not archive.candidates:

@@ -33,16 +33,21 @@ INTERRUPTED = 130
 AT_ONCE_GRACE_S = 5.0
 """How long an interrupted process may take to close its sandbox before it leaves without."""
 
+Budget = Annotated[
+    int | None,
+    typer.Option(
+        help="Proposals that reach a sandbox; refusals by a gate are free. A resumed run keeps its own.",
+        show_default=f"{DEFAULT_BUDGET}",
+    ),
+]
+Repository = Annotated[
+    Path | None, typer.Option(help="Your git repository: promotions open pull-request branches there too.")
+]
+
 
 def start(
     space: Annotated[str, typer.Option(help="What is to be improved; see `evolve spaces`.")] = DEFAULT_SPACE,
-    budget: Annotated[
-        int | None,
-        typer.Option(
-            help="Proposals that reach a sandbox; refusals by a gate are free. A resumed run keeps its own.",
-            show_default=f"{DEFAULT_BUDGET}",
-        ),
-    ] = None,
+    budget: Budget = None,
     budget_time: Annotated[str, typer.Option(help="Also stop proposing after this long, e.g. 10m.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same machine: the same lineage.")] = 0,
     workers: Annotated[int, typer.Option(help="Sandbox sessions at once; 0 takes one for each core.")] = 0,
@@ -66,6 +71,9 @@ def start(
     budget_tokens: Annotated[int | None, typer.Option(help="Stop before models take more tokens than this.")] = None,
     prompt_tokens: Annotated[int, typer.Option(help="The longest prompt; under 8000: for small models.")] = 0,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Merge each promotion; nobody reviews.")] = False,
+    repo: Repository = None,
+    path: Annotated[str, typer.Option(help="The folder of --repo that holds the candidate's files.")] = "",
+    tests: Annotated[str, typer.Option(help='Its tests, run in the sandbox, e.g. "python -m pytest -q tests".')] = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="One line for each event in place of the live table.")] = False,
 ) -> None:
     """Starts a run, or continues one with --resume, and shows it while it goes on.
@@ -87,6 +95,9 @@ def start(
         dataset=data,
         world=world,
         auto_approve=auto_approve,
+        repository=repo,
+        path=path,
+        tests=tests,
     ).checked()
     asked = ModelConfig(model=model, api_base=api_base, price=price, prompt_tokens=prompt_tokens)
     asked = replace(asked, budget_usd=budget_usd, budget_tokens=budget_tokens).checked()
