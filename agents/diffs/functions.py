@@ -48,8 +48,8 @@ def _replaced(tree: Tree, code: str, path: str | None, editable: Collection[str]
         body = ast.parse(code).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return _no(f"a fenced block is neither a diff nor whole Python statements ({error})", DiffFault.NO_DIFF)
-    if any(not isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef) for node in body):
-        return _no("a fenced block holds more than imports, functions and classes", DiffFault.NO_DIFF)
+    if not all(_may_stand(node) for node in body):
+        return _no("a fenced block holds more than imports, functions, classes and constants", DiffFault.NO_DIFF)
     defined = {node.name: node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     hollow = next((node.name for node in ast.walk(ast.Module(body, [])) if _is_hollow(node)), None)
     if hollow:
@@ -83,6 +83,13 @@ def _in_place(tree: Tree, path: str, code: str, defined: dict[str, ast.FunctionD
     if edited is None:
         return _no(f"its statements can't take the place of `{anchor}` in {path}", DiffFault.NOT_FOUND)
     return {path: edited[path]}
+
+
+def _may_stand(node: ast.stmt) -> bool:
+    """Imports, definitions and constants: models repeat those that a function uses."""
+    if isinstance(node, ast.Assign):
+        return all(isinstance(target, ast.Name) for target in node.targets)
+    return isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
 
 
 def _is_hollow(node: ast.AST) -> TypeGuard[ast.FunctionDef]:

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from agents import brief
+from agents.diffs.answer import apply_answer
+from agents.diffs.change import Applied
 from agents.experience import read
 from agents.models.words import tokens_in
 from agents.offline import SMALL
@@ -87,3 +89,17 @@ def test_a_whole_part_in_a_fence_becomes_a_proposal(tmp_path):
     sent = [json.dumps(body["request"]) for body in asked._store.kept() if "request" in body]
     assert len(sent) == 3 and "whole functions" in sent[1], "what was wrong goes back in words that fit the form"
     assert "has no body" in sent[2]
+
+
+def test_constants_that_are_repeated_do_no_harm():
+    space = load("video_ranking")
+    code = (
+        "```python\nimport torch\nfrom torch import nn\n\nLEARNING_RATE = 0.01\nPOWER = 0.9\n\n"
+        "def table_optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:\n"
+        "    return torch.optim.SGD(parameters, lr=LEARNING_RATE, momentum=POWER)\n```\nname: momentum\n"
+    )
+    applied = apply_answer(code, space.seed, ("optimizer.py",))
+    assert isinstance(applied, Applied)
+    text = applied.files["optimizer.py"]
+    assert text.count("LEARNING_RATE =") == text.count("POWER =") == text.count("def table_optimizer") == 1
+    assert space.check({**space.seed, **applied.files}) is None
