@@ -125,5 +125,5 @@ def _card(edit: Edit) -> Technique:
 def _no(found: str, fault: DiffFault) -> Refused:
     return Refused(
         fault=fault,
-        message=f"nothing was applied: {found}. Write SEARCH/REPLACE blocks, or whole functions and classes.",
+        message=f"no diff was applied: {found}. Write SEARCH/REPLACE blocks, or whole functions and classes.",
     )
