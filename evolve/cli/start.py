@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -68,6 +69,7 @@ def start(
     price: Annotated[str, typer.Option(help="PROMPT,ANSWER in USD a million tokens, where it is not known.")] = "",
     budget_usd: Annotated[float | None, typer.Option(help="Stop before models cost more than this.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Stop before models take more tokens than this.")] = None,
+    prompt_tokens: Annotated[int, typer.Option(help="The longest prompt; under 8000: for small models.")] = 0,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Merge each promotion; nobody reviews.")] = False,
     repo: Repository = None,
     path: Annotated[str, typer.Option(help="The folder of --repo that holds the candidate's files.")] = "",
@@ -97,9 +99,8 @@ def start(
         path=path,
         tests=tests,
     ).checked()
-    asked = ModelConfig(
-        model=model, api_base=api_base, price=price, budget_usd=budget_usd, budget_tokens=budget_tokens
-    ).checked()
+    asked = ModelConfig(model=model, api_base=api_base, price=price, prompt_tokens=prompt_tokens)
+    asked = replace(asked, budget_usd=budget_usd, budget_tokens=budget_tokens).checked()
     code = _drive(config, asked, old, quiet=quiet) if old else _drive_new(config, asked, quiet=quiet)
     if code:
         raise typer.Exit(code)
