@@ -88,7 +88,7 @@ class Store:
 
 def in_parts(took: list[float]) -> list[float]:
     """The median of each tenth, in milliseconds."""
-    return [round(statistics.median(part) * 1e3, 4) for part in np.array_split(took, PARTS)]
+    return [round(float(statistics.median(part)) * 1e3, 4) for part in np.array_split(took, PARTS)]
 
 
 def bytes_of(folder: Path) -> int:
@@ -114,12 +114,12 @@ def measure(quick: bool) -> Result:
     fast = statistics.median(store.took.append) * 1e3 < GOAL_APPEND_MS and commit[-1] < GOAL_COMMIT_MS
     last = np.array_split(store.took.commit, PARTS)[-1]
     return Result(
-        figure=round(commit[-1], 2),
+        figure=round(float(commit[-1]), 2),
         unit=f"ms to commit one of the last tenth of {candidates} candidates, median",
         interval=(round(float(np.quantile(last, 0.25)) * 1e3, 2), round(float(np.quantile(last, 0.75)) * 1e3, 2)),
         goal=f"under {GOAL_COMMIT_MS:.0f} ms, an append under {GOAL_APPEND_MS:.0f} ms, the last tenth of both at most "
         f"{GOAL_GROWTH} x the first, and under {GOAL_BYTES} bytes of repository a candidate",
-        holds=flat and fast and each < GOAL_BYTES,
+        holds=bool(flat and fast and each < GOAL_BYTES),
         details={
             "commit_ms_by_tenth": commit,
             "append_ms_by_tenth": append,
