@@ -30,6 +30,7 @@ install-dev: $(VENV)/.installed-dev
 
 data: install-dev
 	$(BIN)/evolve data get ml-100k
+	$(PIP) download --no-deps --dest $(HOME)/.cache/evolve/data obp==0.4.1
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

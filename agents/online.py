@@ -7,46 +7,35 @@ an agent that read its records again: no exposure is counted twice and no decisi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from typing import Any, TypedDict
 
-from evolve.contracts import Action, CohortReport, Decision, Experimenter, Platform
-from evolve.errors import RunError
+from agents.online_state import (
+    TWIN,
+    Kind,
+    OnlineSettings,
+    OnlineState,
+    Running,
+    decision_from_json,
+    decision_to_json,
+    report_from_json,
+    report_to_json,
+)
+from evolve.contracts import Action, Decision, Experimenter, Platform
+from evolve.errors import RunError, UsageError
 
-Write = Callable[[str, Mapping[str, Any]], None]
-Rank = Callable[[Sequence[str]], Sequence[str]]
-"""Puts waiting challengers in the order in which they are launched."""
+Write = Callable[[str, Mapping[str, Any]], object]
+Rank = Callable[[Sequence[str]], Sequence[tuple[str, str]]]
+"""Puts waiting challengers in the order in which they are launched, each with the reason for its place."""
 
-NUMBERS = ("n", "y", "yy", "x", "xx", "xy")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnlineSettings:
-    """How experiments are run. `stages` are the ramp: from this day of an experiment on, this share of free users.
-
-    Enrolment ends after `enrol` days, and its slot is free then; after `mature` more days everything is reported.
-    """
-
-    slots: int = 2
-    stages: tuple[tuple[int, float], ...] = ((0, 0.01), (2, 0.05), (5, 0.5))
-    enrol: int = 28
-    mature: int = 58
+KINDS = frozenset({"queued", "launched", "ramped", "reported", "decided", "day_ended", "champion_rolled_back"})
+"""The records that an online agent writes and reads."""
 
 
-@dataclass(slots=True, kw_only=True)
-class OnlineState:
-    """What the records say. `running` maps an experiment to its day of launch, its challenger and its traffic."""
-
-    day: int = -1
-    waiting: list[str] = field(default_factory=list[str])
-    running: dict[str, tuple[int, str, float]] = field(default_factory=dict[str, tuple[int, str, float]])
-    launched: int = 0
-    observed: int = -1
-    decided: dict[str, int] = field(default_factory=dict[str, int])
-    champion: str = ""
-    promotions: int = 0
+def as_they_came(waiting: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """The order of no knowledge."""
+    return [(challenger, "first come, first served") for challenger in waiting]
 
 
 class _Tick(TypedDict):
@@ -62,15 +51,43 @@ class OnlineAgent:
         platform: Platform,
         experimenter: Experimenter,
         champion: str,
-        challengers: Sequence[str],
         settings: OnlineSettings,
         write: Write,
-        rank: Rank = lambda waiting: waiting,
+        rank: Rank = as_they_came,
     ) -> None:
         self._platform, self._experimenter, self._settings = platform, experimenter, settings
         self._write, self._rank = write, rank
-        self.state = OnlineState(waiting=list(challengers), champion=champion)
+        self._order: list[tuple[str, str]] = []
+        self.state = OnlineState(champion=champion)
         self._graph = _graph(self)
+
+    def enqueue(self, challenger: str, reason: str, **about: float) -> None:
+        """Lets a challenger wait for a free slot; one that ever waited is not taken again. `about` is kept with it."""
+        if challenger not in self.state.seen:
+            body = {"challenger": challenger, "kind": "challenge", "reason": reason, "day": self.state.day + 1}
+            self._do("queued", {**body, **about})
+
+    def enqueue_a_a(self) -> None:
+        """Lets the champion wait for an experiment against itself, where none does."""
+        twin = self.state.champion + TWIN
+        if twin not in self.state.waiting:
+            reason = "an A/A experiment, asked for: a difference would be the platform's"
+            self._do("queued", {"challenger": twin, "kind": "a/a", "reason": reason, "day": self.state.day + 1})
+
+    def roll_back(self, reason: str) -> None:
+        """Gives production back to the champion of before, at once. Raises UsageError where there is none."""
+        former = self.state.champion
+        if not self.state.before:
+            raise UsageError(f"{former} serves, and no champion was before it", hint="See `evolve experiments`.")
+        body = {"day": self.state.day + 1, "champion": self.state.before[-1], "former": former, "reason": reason}
+        self._do("champion_rolled_back", body)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing can be launched."""
+        left = self.state.tests < self._settings.tests
+        waits = left and bool(self.state.waiting)
+        return not (self.state.running or waits or self.state.held_back or "a/a" in self.state.waiting.values())
 
     def tick(self) -> None:
         """Lives the next day, or the rest of the day in which a killed agent stopped."""
@@ -80,7 +97,7 @@ class OnlineAgent:
 
     def rank(self, tick: _Tick) -> _Tick:
         """Orders who waits; the order is a matter of this process and is decided anew each day."""
-        self.state.waiting = list(self._rank(self.state.waiting))
+        self._order = list(self._rank(tuple(self.state.waiting)))
         return tick
 
     def launch(self, tick: _Tick) -> _Tick:
@@ -89,13 +106,21 @@ class OnlineAgent:
         day, settings = tick["day"], self._settings
         if self.state.observed >= day:
             return tick
-        while self.state.waiting and len(self._enrolling(day)) < settings.slots:
-            challenger, traffic = self.state.waiting[0], settings.stages[0][1]
-            body = {"experiment": f"experiment {self.state.launched + 1}", "challenger": challenger, "day": day}
-            self._do("launched", {**body, "control": self.state.champion, "traffic": traffic})
-        for experiment, (begun, _, traffic) in list(self.state.running.items()):
-            now = self._traffic(day - begun)
-            if now != traffic:
+        if self.state.held_back:
+            reason = f"the champion of before keeps {settings.holdback / 2:.1%} of the free users"
+            self._launch("holdback", self.state.champion, self.state.held_back, settings.holdback, day, reason)
+        for challenger, reason in self._order:
+            kind = self.state.waiting.get(challenger)
+            if kind is None or (kind == "challenge" and self.state.tests >= settings.tests):
+                continue
+            if len(self._enrolling(day)) >= settings.slots:
+                break
+            self._launch(kind, challenger, self.state.champion, settings.traffic(0), day, reason)
+        for experiment, one in list(self.state.running.items()):
+            now = settings.traffic(day - one.begun)
+            if one.kind == "holdback" and now:
+                now = settings.holdback
+            if now != one.traffic:
                 self._do("ramped", {"experiment": experiment, "traffic": now, "day": day})
         return tick
 
@@ -109,18 +134,19 @@ class OnlineAgent:
     def decide(self, tick: _Tick) -> _Tick:
         """One decision a day for each experiment that is not over."""
         day = tick["day"]
-        for experiment, (begun, challenger, _) in list(self.state.running.items()):
+        for experiment, one in list(self.state.running.items()):
             if self.state.decided.get(experiment, -1) == day:
                 continue
-            ended = day - begun >= self._settings.enrol + self._settings.mature
-            decision = self._experimenter.decide(experiment, self.state.promotions, ended)[challenger]
-            body = {"experiment": experiment, "challenger": challenger, "day": day}
+            ended = day - one.begun >= self._settings.enrol + self._settings.mature
+            found = self._experimenter.decide(experiment, self.state.promotions, ended)[one.challenger]
+            decision = self._within_its_kind(one, found, ended=ended)
+            body = {"experiment": experiment, "challenger": one.challenger, "day": day}
             self._do("decided", {**body, "decision": decision_to_json(decision)})
         return tick
 
     def write_back(self, tick: _Tick) -> _Tick:
         """The day is over."""
-        self._do("day ended", {"day": tick["day"]})
+        self._do("day_ended", {"day": tick["day"], "champion": self.state.champion})
         return tick
 
     # --- records -------------------------------------------------------------------------------
@@ -132,53 +158,101 @@ class OnlineAgent:
     def apply(self, kind: str, body: Mapping[str, Any]) -> None:
         """Does what a record says; for a new record and for an old one alike. Raises RunError for an unknown kind."""
         state = self.state
-        if kind == "launched":
+        if kind == "queued":
+            state.waiting[body["challenger"]] = body["kind"]
+            state.seen.add(body["challenger"])
+        elif kind == "launched":
             self._apply_launch(body)
         elif kind == "ramped":
-            begun, challenger, _ = state.running[body["experiment"]]
-            state.running[body["experiment"]] = (begun, challenger, body["traffic"])
+            one = state.running[body["experiment"]]
+            state.running[body["experiment"]] = replace(one, traffic=body["traffic"])
             self._platform.ramp(body["experiment"], body["traffic"])
         elif kind == "reported":
             self._platform.observe(body["day"])
             state.observed = body["day"]
             self._experimenter.tell([report_from_json(report) for report in body["reports"]])
         elif kind == "decided":
-            self._apply_decision(body)
-        elif kind == "day ended":
+            self._apply_decision(body["experiment"], body["day"], decision_from_json(body["decision"]))
+        elif kind == "day_ended":
             state.day = body["day"]
+        elif kind == "champion_rolled_back":
+            self._back_to(body["champion"])
         else:
             raise RunError(f"the online agent knows no record of the kind `{kind}`")
 
     def _apply_launch(self, body: Mapping[str, Any]) -> None:
-        experiment, challenger = body["experiment"], body["challenger"]
-        shares = {body["control"]: 0.5, challenger: 0.5}
-        self.state.waiting.remove(challenger)
-        self.state.running[experiment] = (body["day"], challenger, body["traffic"])
-        self.state.launched += 1
-        self._experimenter.open(experiment, body["control"], shares)
-        self._platform.launch(experiment, shares, body["traffic"])
+        state, experiment, kind = self.state, body["experiment"], body["kind"]
+        state.waiting.pop(body["challenger"], None)
+        state.running[experiment] = Running(
+            kind=kind,
+            begun=body["day"],
+            challenger=body["challenger"],
+            control=body["control"],
+            traffic=body["traffic"],
+        )
+        state.launched += 1
+        state.tests += kind == "challenge"
+        if kind == "holdback":
+            state.held_back = ""
+        self._experimenter.open(experiment, body["control"], body["shares"])
+        self._platform.launch(experiment, body["shares"], body["traffic"])
 
-    def _apply_decision(self, body: Mapping[str, Any]) -> None:
-        experiment, action = body["experiment"], Action(body["decision"]["action"])
-        self.state.decided[experiment] = body["day"]
-        if action is Action.EXTEND:
+    def _apply_decision(self, experiment: str, day: int, decision: Decision) -> None:
+        state, one = self.state, self.state.running[experiment]
+        state.decided[experiment] = day
+        if decision.action is Action.EXTEND:
             return
-        if action is Action.PROMOTE:
-            self.state.champion = body["challenger"]
-            self.state.promotions += 1
-            self._platform.promote(body["challenger"])
-        del self.state.running[experiment]
+        if decision.action is Action.PROMOTE:
+            state.before.append(state.champion)
+            state.champion, state.promotions = one.challenger, state.promotions + 1
+            state.held_back = one.control if self._settings.holdback else ""
+            self._platform.promote(one.challenger)
+        elif decision.action is Action.ROLL_BACK and one.kind == "holdback":
+            self._back_to(one.control)
+        elif decision.action is Action.RESTART:
+            state.waiting[one.challenger] = one.kind
+        del state.running[experiment]
+        self._experimenter.close(experiment, decision)
         self._platform.stop(experiment)
+
+    def _back_to(self, champion: str) -> None:
+        self.state.before.pop()
+        self.state.champion, self.state.held_back = champion, ""
+        self._platform.promote(champion)
 
     # --- small parts -----------------------------------------------------------------------------
 
-    def _enrolling(self, day: int) -> list[str]:
-        return [name for name, (begun, _, _) in self.state.running.items() if day - begun < self._settings.enrol]
+    def _launch(self, kind: Kind, challenger: str, control: str, traffic: float, day: int, reason: str) -> None:
+        body = {"experiment": f"experiment {self.state.launched + 1}", "kind": kind, "challenger": challenger}
+        body |= {"control": control, "shares": {control: 0.5, challenger: 0.5}, "traffic": traffic}
+        self._do("launched", {**body, "day": day, "reason": reason})
 
-    def _traffic(self, age: int) -> float:
-        if age >= self._settings.enrol:
-            return 0.0
-        return [share for begin, share in self._settings.stages if age >= begin][-1]
+    def _within_its_kind(self, one: Running, decision: Decision, *, ended: bool) -> Decision:
+        """What the evidence means for this kind of experiment: only a challenger of today's champion is promoted."""
+        action, champion = decision.action, self.state.champion
+        if one.kind == "holdback":
+            return self._held_back(one, decision, ended=ended)
+        if one.kind == "challenge" and one.control != champion and action is not Action.ROLL_BACK:
+            said = f"{one.control} is no longer the champion: {one.challenger} is tried again, against {champion}"
+            return replace(decision, action=Action.RESTART, reason=said)
+        if one.kind == "a/a" and action is Action.PROMOTE:
+            said = "an A/A experiment shows a difference: the platform splits or counts users wrongly, or it is chance"
+            return replace(decision, action=Action.QUARANTINE, reason=f"{said} at level {decision.alpha:.2g}")
+        return decision
+
+    def _held_back(self, one: Running, decision: Decision, *, ended: bool) -> Decision:
+        """A holdback goes on to its end, for the final figure; only harm or trouble ends it before."""
+        if one.challenger != self.state.champion:
+            return replace(decision, action=Action.DROP, reason=f"{one.challenger} is no longer the champion")
+        if decision.action in (Action.ROLL_BACK, Action.QUARANTINE):
+            return decision
+        if ended:
+            return replace(decision, action=Action.KEEP, reason="the new champion did not lose to the one before it")
+        return replace(decision, action=Action.EXTEND, reason="the champion of before is held back to the end")
+
+    def _enrolling(self, day: int) -> list[str]:
+        running = self.state.running.items()
+        return [name for name, one in running if one.kind != "holdback" and day - one.begun < self._settings.enrol]
 
 
 def _graph(agent: OnlineAgent) -> Any:
@@ -193,24 +267,3 @@ def _graph(agent: OnlineAgent) -> Any:
         names.append(name)
     graph.add_edge(names[-1], END)
     return graph.compile()
-
-
-def report_to_json(report: CohortReport) -> dict[str, Any]:
-    """Plain values; JSON has no NaN, so what is no finite number becomes a word."""
-    body = asdict(report)
-    return {name: _plain(value) if name in NUMBERS else value for name, value in body.items()}
-
-
-def report_from_json(body: Mapping[str, Any]) -> CohortReport:
-    """The report of a record."""
-    numbers: dict[str, Any] = {name: float(body[name]) for name in NUMBERS}
-    return CohortReport(**{**body, **numbers})
-
-
-def decision_to_json(decision: Decision) -> dict[str, Any]:
-    """Plain values; an interval without ends has words for them."""
-    return {name: _plain(value) for name, value in asdict(decision).items()}
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,13 +9,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evolve.calls import CallFile
-from evolve.config import ModelConfig
+from evolve.config import ModelConfig, cache_folder
 from evolve.errors import RunError, UsageError
 from evolve.run_folder import RunFolder, find
 from evolve.steering import reader
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 CATALOG = "catalog"
 Report = Callable[[str], None]
+LONG, SHORT = (24_000, 4_096), (3_000, 800)
+"""Tokens of a prompt and of an answer, at most: for a provider's models, and for one on this machine's processor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +54,14 @@ def open_agent(config: ModelConfig, folder: RunFolder, runs: Path, report: Repor
         return
     load_keys()
     store = CallFile(folder.calls)
-    try:
-        yield _agent(config, folder, runs, store, report)
-    finally:
-        store.close()
+    with ExitStack() as stack:
+        stack.callback(store.close)
+        yield _agent(config, folder, runs, store, report, stack)
+
+
+def models_folder() -> Path:
+    """Where models in GGUF files are looked for by their names."""
+    return cache_folder() / "models"
 
 
 def load_keys(path: Path = Path(".env")) -> None:
@@ -66,7 +72,9 @@ def load_keys(path: Path = Path(".env")) -> None:
         load_dotenv(path)
 
 
-def _agent(config: ModelConfig, folder: RunFolder, runs: Path, store: CallFile, report: Report) -> Agent:
+def _agent(
+    config: ModelConfig, folder: RunFolder, runs: Path, store: CallFile, report: Report, stack: ExitStack
+) -> Agent:
     from agents.models.client import Models
     from agents.models.ledger import Budget
 
@@ -78,7 +86,10 @@ def _agent(config: ModelConfig, folder: RunFolder, runs: Path, store: CallFile, 
     while asked.startswith("replay/"):
         asked = saved(find(runs, asked.removeprefix("replay/"))).model
     weights = model_weights(asked)
+    lengths = _lengths(config, weights)
     provider = _provider(weights, config, store, source)
+    if source is None:
+        provider = _with_local(weights, provider, lengths, stack)
     prices = {model: known_price(provider, model) for model in weights}
     models = Models(
         provider=provider,
@@ -97,7 +108,7 @@ def _agent(config: ModelConfig, folder: RunFolder, runs: Path, store: CallFile, 
         from agents.persona_files import read_roles
         from agents.tools import Lint, ReadJournal, Retrieve
 
-        settings = AgentSettings(prompt_tokens=config.prompt_tokens, answer_tokens=config.answer_tokens)
+        settings = AgentSettings(prompt_tokens=lengths[0], answer_tokens=lengths[1])
         own = (ReadJournal(), Retrieve(space=space), Lint(space=space, changed_lines=settings.changed_lines))
         return OfflineAgent(
             name=config.model,
@@ -127,7 +138,7 @@ def model_weights(text: str) -> dict[str, float]:
         if "/" not in model or not weights[model] > 0:
             raise UsageError(
                 f"`{part}` is no model",
-                hint="Write PROVIDER/NAME, scripted/FILE, replay/RUN or catalog; several as a=0.7,b=0.3.",
+                hint="Write PROVIDER/NAME, local/FILE, scripted/FILE, replay/RUN or catalog; several as a=0.7,b=0.3.",
             )
     return weights
 
@@ -162,6 +173,29 @@ def _provider(weights: dict[str, float], config: ModelConfig, store: CallFile, s
         return ScriptedModel(read_script(path.read_text(), is_json_lines=path.suffix == ".jsonl"), store)
     given = price(config.price) if config.price else None
     return LiteLLM(secrets=Secrets(os.environ), api_base=config.api_base, given_price=given)
+
+
+def _lengths(config: ModelConfig, weights: Mapping[str, float]) -> tuple[int, int]:
+    """The most tokens of a prompt and of an answer: as asked, else what suits the slowest of the models."""
+    from agents.models.local import is_local
+
+    prompt, answer = SHORT if any(map(is_local, weights)) else LONG
+    return config.prompt_tokens or prompt, config.answer_tokens or answer
+
+
+def _with_local(weights: Mapping[str, float], rest: Provider, lengths: tuple[int, int], stack: ExitStack) -> Provider:
+    """The provider, with a server for each model in a file of this machine's; `stack` ends the servers."""
+    from agents.models.litellm_provider import LiteLLM
+    from agents.models.local import is_local, model_file, served
+    from agents.models.secrets import Secrets
+    from agents.offline import AgentSettings
+
+    files = {model: model_file(model, models_folder()) for model in weights if is_local(model)}
+    if not files:
+        return rest
+    turns = 1 + AgentSettings().repairs + AgentSettings().tool_calls
+    like = LiteLLM(secrets=Secrets(os.environ))
+    return stack.enter_context(served(files, rest, like, lengths[0] + turns * 2 * lengths[1]))
 
 
 def known_price(provider: Provider, model: str) -> Price:

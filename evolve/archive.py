@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 from evolve import records
+from evolve.campaign import OUTER, Campaign
 from evolve.contracts import (
     Attempt,
     Candidate,
@@ -94,6 +95,7 @@ class Archive:
         self.unsettled: Attempt | None = None
         self.final: FinalResult | None = None
         self.ended = ""
+        self.campaign = Campaign()
 
     @property
     def seed(self) -> Candidate:
@@ -109,6 +111,9 @@ class Archive:
         """Takes one record of the journal. Raises RunError on a kind that it does not know."""
         if record.kind in REVIEWS:
             self._review(record)
+            return
+        if record.kind in OUTER:
+            self.campaign.apply(record.kind, record.body)
             return
         take = getattr(self, f"_on_{record.kind}", None)
         if take is None:

@@ -56,16 +56,16 @@ class ModelConfig:
     """Which language models propose, where they are, and what they may cost."""
 
     model: str = ""
-    """`PROVIDER/NAME`, several as `a=0.7,b=0.3`; `scripted/FILE`; `replay/RUN`; empty takes the catalogue."""
+    """`PROVIDER/NAME`, several as `a=0.7,b=0.3`; `local/FILE`; `scripted/FILE`; `replay/RUN`; empty: the catalogue."""
     api_base: str = ""
     """An OpenAI-compatible endpoint."""
     price: str = ""
     """`PROMPT,ANSWER` in US dollars a million tokens, where the price list has none."""
     budget_usd: float | None = None
     budget_tokens: int | None = None
-    prompt_tokens: int = 24_000
-    """The longest prompt, by our estimate."""
-    answer_tokens: int = 4_096
+    prompt_tokens: int = 0
+    """The longest prompt, by our estimate; 0 takes what suits the model."""
+    answer_tokens: int = 0
 
     def checked(self) -> ModelConfig:
         """Itself. Raises UsageError."""

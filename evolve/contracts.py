@@ -586,6 +586,10 @@ class Action(StrEnum):
     DROP = "drop"
     ROLL_BACK = "roll back"
     QUARANTINE = "quarantine"
+    RESTART = "restart"
+    """The champion has changed: the challenger is tried again, against the new one."""
+    KEEP = "keep"
+    """The end of a holdback: the new champion did not lose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -593,7 +597,8 @@ class Decision:
     """What to do with a challenger and why, in words and numbers.
 
     `effect` is a share of the control's mean, [`low`, `high`] its anytime-valid interval at confidence 1 - `alpha`;
-    `log_e` is the evidence, which promotes from -log `alpha` on. `users` are those of complete cohorts.
+    `log_e` is the evidence, which promotes from -log `alpha` on. `users` are those of complete cohorts. `shrunk` is the
+    effect after what past experiments taught of such effects: what a launch is believed to be worth.
     """
 
     action: Action
@@ -605,6 +610,7 @@ class Decision:
     alpha: float
     cohorts: int
     users: int
+    shrunk: float | None = None
 
 
 class Experimenter(Protocol):
@@ -621,6 +627,10 @@ class Experimenter(Protocol):
     def decide(self, experiment: str, promotions: int, ended: bool) -> Mapping[str, Decision]:
         """Today's decision for each challenger, when so many were promoted before; `ended` says that nobody new
         enters and that all who entered should have been reported."""
+        ...
+
+    def close(self, experiment: str, decision: Decision) -> None:
+        """Takes the last word on an experiment; what it taught may serve those that open later."""
         ...
 
 

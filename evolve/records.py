@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from evolve.contracts import FinalResult, NoiseFloor, Outcome, Proposal, Verdict
+from evolve.contracts import CohortReport, Decision, FinalResult, NoiseFloor, Outcome, Proposal, Verdict
 from evolve.errors import RunError
 
 
@@ -78,3 +78,13 @@ def final_to_json(final: FinalResult) -> dict[str, Any]:
 def final_from_json(body: Mapping[str, Any]) -> FinalResult:
     """The final result of a `final` record."""
     return _load(FinalResult, body)
+
+
+def decision_from_json(body: Mapping[str, Any]) -> Decision:
+    """The decision of a `decided` record; the ends of an unbounded interval are words there."""
+    return _load(Decision, body)
+
+
+def report_from_json(body: Mapping[str, Any]) -> CohortReport:
+    """One report of a `reported` record; what was no number is a word there."""
+    return _load(CohortReport, body)

@@ -87,6 +87,9 @@ class Desk:
         entered = self._ledger.entered(experiment)
         return {arm: _last_word(decision, len(entered)) for arm, decision in found.items()}
 
+    def close(self, experiment: str, decision: Decision) -> None:
+        """Nothing is learned from it yet."""
+
 
 def _last_word(decision: Decision, entered: int) -> Decision:
     """Nothing more will be reported: what is undecided is dropped, and what never came is said."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evolve.cli.printing import console, print_json, print_table, safe
+from evolve.errors import EvolveError
 from evolve.run_folder import find
+
+if TYPE_CHECKING:
+    from agents.models.litellm_provider import LiteLLM
 
 agents = typer.Typer(help="The agent that proposes with a language model.", no_args_is_help=True)
 EXAMPLES = {
@@ -26,8 +30,10 @@ def models(
     price: Annotated[str, typer.Option(help="PROMPT,ANSWER in USD a million tokens.")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Which models can be used here, and what they cost. Without names: one for each key that is set."""
-    from agents.models.litellm_provider import LiteLLM, missing_keys
+    """Which models can be used here, and what they cost. Without names: one for each key that is set, and the GGUF
+    files of this machine."""
+    from agents.models.litellm_provider import LiteLLM
+    from agents.models.local import files_in
     from agents.models.secrets import Secrets
     from evolve import agent_wiring
 
@@ -35,19 +41,32 @@ def models(
     given = agent_wiring.price(price) if price else None
     provider = LiteLLM(secrets=Secrets(os.environ), api_base=api_base, given_price=given)
     rows = [{"model": "catalog", "usable": "yes", "price": "costs nothing"}]
-    for name in names or [model for key, model in EXAMPLES.items() if os.environ.get(key)]:
-        missing = [] if provider.is_local(name) else missing_keys(name)
-        found = provider.price(name)
-        words = agent_wiring.price_words(found) if found else "unknown: give --price"
-        rows.append(
-            {"model": name, "usable": f"no: {', '.join(missing)} is not set" if missing else "yes", "price": words}
-        )
+    known = [model for key, model in EXAMPLES.items() if os.environ.get(key)] + files_in(agent_wiring.models_folder())
+    rows += [_row(name, provider) for name in names or known]
     if json:
         print_json(rows)
         return
     print_table("", ("model", "usable", "price"), [[safe(value) for value in row.values()] for row in rows])
     if not names and len(rows) == 1:
         console().print(f"no key is set ({', '.join(EXAMPLES)}): the catalogue proposes")
+
+
+def _row(name: str, provider: LiteLLM) -> dict[str, str]:
+    """Whether a model can be used, and its price."""
+    from agents.models import local
+    from agents.models.litellm_provider import missing_keys
+    from evolve import agent_wiring
+
+    if local.is_local(name):
+        try:
+            local.model_file(name, agent_wiring.models_folder())
+        except EvolveError as error:
+            return {"model": name, "usable": f"no: {error.message}", "price": "costs nothing"}
+        return {"model": name, "usable": "yes", "price": "costs nothing"}
+    missing = [] if provider.is_local(name) else missing_keys(name)
+    found = provider.price(name)
+    words = agent_wiring.price_words(found) if found else "unknown: give --price"
+    return {"model": name, "usable": f"no: {', '.join(missing)} is not set" if missing else "yes", "price": words}
 
 
 def steer(

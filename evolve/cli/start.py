@@ -54,7 +54,10 @@ def start(
     data: Annotated[str, typer.Option(help="A data set of `evolve data list`, for a space that takes one.")] = "",
     world: Annotated[str, typer.Option(help="Family of the generated world (video_ranking).")] = "aligned",
     model: Annotated[
-        str, typer.Option(help="PROVIDER/NAME (a=0.7,b=0.3), scripted/FILE, replay/RUN; empty: the catalogue.")
+        str,
+        typer.Option(
+            help="PROVIDER/NAME (a=0.7,b=0.3), local/FILE.gguf, scripted/FILE, replay/RUN; empty: the catalogue."
+        ),
     ] = "",
     api_base: Annotated[str, typer.Option(help="An OpenAI-compatible endpoint; on this machine it is free.")] = "",
     price: Annotated[str, typer.Option(help="PROMPT,ANSWER in USD a million tokens, where it is not known.")] = "",

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.online import OnlineAgent, OnlineSettings
+from agents.online import OnlineAgent
+from agents.online_state import TWIN, OnlineSettings
 from evaluations.experiments.budget import Season
 from evaluations.experiments.desk import Desk
 from evaluations.experiments.evidence import Bet
@@ -21,7 +22,7 @@ from evaluations.production import Production
 from evaluations.production_truth import CHAMPION
 from evaluations.world import WorldConfig
 from evolve.contracts import CohortReport, Platform
-from evolve.errors import RunError
+from evolve.errors import RunError, UsageError
 from evolve.journal import Journal
 
 MEANS = {"champion": 10.0, "winner": 11.0, "loser": 9.0, "twin": 10.0}
@@ -81,24 +82,26 @@ class ToyPlatform:
             return report
         rng = np.random.default_rng([entered, *f"{name}{arm}{metric}".encode()])
         x = rng.normal(0, 1, users)
-        sums = moments_of(MEANS[arm] + 2 * x + rng.normal(0, 1.5, users), x)
+        sums = moments_of(MEANS[arm.removesuffix(TWIN)] + 2 * x + rng.normal(0, 1.5, users), x)
         return replace(report, **{name: float(getattr(sums, name)) for name in Moments.__slots__})
 
 
-def started(path: Path, platform: Platform) -> OnlineAgent:
+def started(path: Path, platform: Platform, settings: OnlineSettings = SETTINGS) -> OnlineAgent:
     """An agent on a journal, old or new."""
     journal = Journal(path, FixedClock())
     agent = OnlineAgent(
         platform=platform, experimenter=Desk(Season(level=0.1, tests=10), PLAN), champion="champion",
-        challengers=["loser", "twin", "winner"], settings=SETTINGS, write=journal.append,
+        settings=settings, write=journal.append,
     )  # fmt: skip
     for record in journal.records:
         agent.apply(record.kind, record.body)
+    for challenger in ("loser", "twin", "winner"):
+        agent.enqueue(challenger, "the search found it")
     return agent
 
 
-def lived(path: Path, platform: Platform, days: int = DAYS) -> OnlineAgent:
-    agent = started(path, platform)
+def lived(path: Path, platform: Platform, days: int = DAYS, settings: OnlineSettings = SETTINGS) -> OnlineAgent:
+    agent = started(path, platform, settings)
     while agent.state.day < days - 1:
         agent.tick()
     return agent
@@ -110,9 +113,13 @@ def decisions(path: Path) -> dict[str, str]:
     return {r.body["challenger"]: r.body["decision"]["action"] for r in records if r.kind == "decided"}
 
 
-def test_the_winner_is_promoted_the_loser_is_rolled_back_and_the_twin_dropped(tmp_path):
+LAST_WORDS = {"winner": "promote", "loser": "roll back", "twin": "roll back"}
+"""The twin of the first champion is tried again when the winner has taken its place, and loses."""
+
+
+def test_the_winner_is_promoted_and_the_others_are_rolled_back(tmp_path):
     agent = lived(tmp_path / "j", ToyPlatform())
-    assert decisions(tmp_path / "j") == {"winner": "promote", "loser": "roll back", "twin": "drop"}
+    assert decisions(tmp_path / "j") == LAST_WORDS
     assert agent.state.champion == "winner" and not agent.state.running
 
 
@@ -127,7 +134,7 @@ def test_traffic_ramps_up_and_ends_with_the_enrolment(tmp_path):
 def test_no_more_experiments_enrol_at_once_than_there_are_slots(tmp_path):
     agent = started(tmp_path / "j", ToyPlatform())
     agent.tick()
-    assert list(agent.state.running) == ["experiment 1", "experiment 2"] and agent.state.waiting == ["winner"]
+    assert list(agent.state.running) == ["experiment 1", "experiment 2"] and list(agent.state.waiting) == ["winner"]
 
 
 def test_an_agent_killed_after_any_record_ends_with_the_same_journal(tmp_path):
@@ -154,6 +161,95 @@ def test_a_torn_last_record_is_done_again(tmp_path):
 def test_a_record_that_nobody_knows_is_refused(tmp_path):
     with pytest.raises(RunError, match="no record of the kind"):
         started(tmp_path / "j", ToyPlatform()).apply("surprise", {})
+
+
+# --- kinds of experiments ----------------------------------------------------------------------------
+
+
+def told(path: Path, kind: str) -> list[dict]:
+    return [dict(record.body) for record in Journal(path, FixedClock()).records if record.kind == kind]
+
+
+def actions(path: Path, experiment: str) -> list[str]:
+    return [body["decision"]["action"] for body in told(path, "decided") if body["experiment"] == experiment]
+
+
+def test_when_the_champion_changes_the_others_are_tried_again_against_the_new_one(tmp_path):
+    lived(tmp_path / "j", ToyPlatform())
+    twice = [
+        (body["control"], body["day"]) for body in told(tmp_path / "j", "launched") if body["challenger"] == "twin"
+    ]
+    assert [control for control, _ in twice] == ["champion", "winner"]
+    assert actions(tmp_path / "j", "experiment 2")[-1] == "restart"
+
+
+def test_no_more_challengers_are_tried_than_the_error_budget_is_shared_out_among(tmp_path):
+    agent = lived(tmp_path / "j", ToyPlatform(), settings=replace(SETTINGS, tests=2))
+    assert len(told(tmp_path / "j", "launched")) == 2 and agent.idle and "winner" in agent.state.waiting
+
+
+def test_after_a_launch_the_champion_of_before_is_held_back_to_the_end(tmp_path):
+    lived(tmp_path / "j", ToyPlatform(), settings=replace(SETTINGS, holdback=0.2))
+    [held] = [body for body in told(tmp_path / "j", "launched") if body["kind"] == "holdback"]
+    assert (held["challenger"], held["control"], held["traffic"]) == ("winner", "champion", 0.2)
+    found = actions(tmp_path / "j", held["experiment"])
+    assert found[-1] == "keep" and set(found[:-1]) == {"extend"}
+
+
+class Souring(ToyPlatform):
+    """The winner loses its people once it serves everybody."""
+
+    def report(self, name, arm, entered, metric):
+        found = super().report(name, arm, entered, metric)
+        return replace(found, y=found.y * 0.6, yy=found.yy * 0.36, xy=found.xy * 0.6) if self.sour(arm) else found
+
+    def sour(self, arm) -> bool:
+        return arm == self.champion == "winner"
+
+
+def test_a_champion_that_turns_out_to_harm_is_rolled_back_by_its_holdback(tmp_path):
+    platform = Souring()
+    agent = lived(tmp_path / "j", platform, settings=replace(SETTINGS, holdback=0.5, tests=3))
+    assert agent.state.champion == platform.champion == "champion"
+    last = told(tmp_path / "j", "decided")[-1]["decision"]
+    assert last["action"] == "roll back" or any(
+        body["decision"]["action"] == "roll back" and body["challenger"] == "winner"
+        for body in told(tmp_path / "j", "decided")
+    )
+
+
+def test_a_person_gives_production_back_to_the_champion_of_before(tmp_path):
+    platform = ToyPlatform()
+    agent = lived(tmp_path / "j", platform, days=15)
+    agent.roll_back("complaints")
+    assert agent.state.champion == platform.champion == "champion"
+    with pytest.raises(UsageError, match="no champion was before"):
+        agent.roll_back("again")
+    again = started(tmp_path / "j", ToyPlatform())
+    assert again.state == agent.state
+
+
+def test_an_a_a_experiment_promotes_nobody_and_is_asked_for_once(tmp_path):
+    agent = started(tmp_path / "j", ToyPlatform())
+    agent.enqueue_a_a()
+    agent.enqueue_a_a()
+    assert list(agent.state.waiting.values()).count("a/a") == 1
+
+
+class Biased(ToyPlatform):
+    """Counts the second arm of an A/A experiment too high."""
+
+    def report(self, name, arm, entered, metric):
+        found = super().report(name, arm, entered, metric)
+        return replace(found, y=found.y * 1.1, yy=found.yy * 1.21, xy=found.xy * 1.1) if "twin" in arm else found
+
+
+def test_an_a_a_experiment_that_shows_a_difference_is_quarantined(tmp_path):
+    agent = started(tmp_path / "j", Biased(), settings=replace(SETTINGS, tests=0))
+    agent.enqueue_a_a()
+    while not agent.idle:
+        agent.tick()
+    assert decisions(tmp_path / "j") == {"champion twin": "quarantine"} and agent.state.champion == "champion"
 
 
 # --- platforms that misbehave ------------------------------------------------------------------------
@@ -208,8 +304,11 @@ class Silent(ToyPlatform):
 
 @pytest.mark.parametrize("kind", [Late, Twice, Disordered])
 def test_late_repeated_and_disordered_reports_change_no_decision(tmp_path, kind):
+    """The twin is dropped or, where the winner came first, tried again; it is promoted in no order."""
     lived(tmp_path / "j", kind(), days=DAYS + 4)
-    assert decisions(tmp_path / "j") == {"winner": "promote", "loser": "roll back", "twin": "drop"}
+    found = decisions(tmp_path / "j")
+    assert (found["winner"], found["loser"]) == ("promote", "roll back")
+    assert found["twin"] in ("drop", "roll back")
 
 
 @pytest.mark.parametrize("kind", [NotANumber, Lossy, Forgetful, Silent])
@@ -253,11 +352,13 @@ def world(path: Path) -> tuple[OnlineAgent, SimulatedPlatform]:
     plan = Plan(bet=Bet(mean=0.05, sd=0.05), smallest=0.01, information=4000.0, most_cohorts=21)
     agent = OnlineAgent(
         platform=platform, experimenter=Desk(Season(level=0.1, tests=4), plan), champion="champion",
-        challengers=["slow", "better"], write=journal.append,
+        write=journal.append,
         settings=OnlineSettings(slots=1, stages=((0, 0.1), (2, 1.0)), enrol=21),
     )  # fmt: skip
     for record in journal.records:
         agent.apply(record.kind, record.body)
+    for challenger in ("slow", "better"):
+        agent.enqueue(challenger, "the search found it")
     return agent, platform
 
 
