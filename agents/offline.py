@@ -119,7 +119,7 @@ class OfflineAgent:
             move=move,
             moves=experience.moves,
             parent=parent,
-            guards=read_guards(history.attempts),
+            guards=read_guards(history),
             tools=tuple(self._tools.values()),
             steering=self._steering(history.number),
             changed_lines=self._settings.changed_lines,
@@ -182,7 +182,7 @@ class OfflineAgent:
             turn.parent.candidate.tree,
             history=turn.history,
             gate=self._space.check,
-            guards=read_guards(turn.history.attempts),
+            guards=read_guards(turn.history),
             changed_lines=self._settings.changed_lines,
         )
         if fault is None:
@@ -193,7 +193,8 @@ class OfflineAgent:
         """Gives the exact fault back to the model."""
         assert turn.fault is not None and turn.reply is not None
         self._models.note(turn.reply.key, turn.fault.kind)
-        text = f"Your answer was not used: {turn.fault.message}\nAnswer again in the same form, whole."
+        # The message may quote what an earlier candidate said.
+        text = f"Your answer was not used:\n{prompt.data(turn.fault.message)}\nAnswer again in the same form, whole."
         return replace(turn, messages=turn.told(text), repairs=turn.repairs + 1)
 
     # --- edges -------------------------------------------------------------------------------
@@ -231,7 +232,7 @@ class OfflineAgent:
     def _proposal(self, turn: Turn) -> Proposal:
         draft, reply, parent, role = turn.said, turn.reply, turn.parent, turn.role
         assert isinstance(draft, Draft) and reply is not None and parent is not None and role is not None
-        name = re.sub(r"[^a-z0-9]+", "-", draft.name.lower()).strip("-")[:40]
+        name = re.sub(r"[^a-z0-9_]+", "-", draft.name.lower()).strip("-")[:40]
         return Proposal(
             parents=(parent.candidate.commit,),
             files=turn.files,

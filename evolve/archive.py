@@ -140,6 +140,7 @@ class Archive:
             pending=tuple(Waiting(candidate=p.candidate, proposal=p.proposal) for p in self.pending),
             tried=lambda tree: self._first.get(fingerprint(tree), count) < count,
             rejections=self.rejections(),
+            refused=tuple(refusal.reason for refusal in self.refusals if refusal.gate == "static"),
         )
 
     @property

@@ -20,7 +20,8 @@ Body = Mapping[str, Any]
 
 
 class CallFile:
-    """One file of calls, for one process that writes, from any of its threads; `read_only` writes nothing and needs no file."""
+    """One file of calls, for one process that writes, from any of its threads. `read_only` writes nothing and needs no
+    file."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path

@@ -257,7 +257,8 @@ class History:
 
     `attempts` are the finished attempts, in order; `pending` are candidates proposed but not yet
     judged; `seed` and `champion` are always there. `tried` says whether an equal tree was ever
-    proposed. `rejections` says of a candidate, by its number, why a person rejected its pull request.
+    proposed. `rejections` says of a candidate, by its number, why a person rejected its pull request. `refused` are
+    the static gate's reasons for refusing proposals, in order.
     """
 
     number: int
@@ -268,6 +269,7 @@ class History:
     pending: Sequence[Waiting]
     tried: Callable[[Tree], bool]
     rejections: Mapping[int, str] = field(default_factory=dict[int, str])
+    refused: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,8 @@ RESOLVES = frozenset({"proposed", "refused"})
 T = TypeVar("T")
 Observer = Callable[[Record], None]
 Gate = Callable[[Tree], str | None]
+Guard = Callable[[History, Proposal], str | None]
+"""Why the static gate refuses what failed before, or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +85,10 @@ class Loop:
         journal: Journal,
         clock: Clock,
         observer: Observer = lambda record: None,
+        guard: Guard = lambda history, proposal: None,
     ) -> None:
         self.settings, self._started, self._seed_tree = settings, started, seed_tree
+        self._guard = guard
         self._gate, self._proposer, self._evaluator = gate, proposer, evaluator
         self._lineage, self._journal, self._clock, self._observer = lineage, journal, clock, observer
         self._stop = threading.Event()
@@ -151,7 +155,7 @@ class Loop:
             self._exhausted = "nothing is left to try: the proposer has no new proposal"
             return
         tree = {**self.archive.by_commit[proposal.parents[0]].tree, **proposal.files}
-        refusal = self._refusal(tree)
+        refusal = self._refusal(proposal, tree)
         if refusal:
             body = records.proposal_to_json(proposal)
             # No commit holds a refused proposal's files, and a replay needs them.
@@ -217,10 +221,10 @@ class Loop:
             return f"{REFUSALS_IN_A_ROW} proposals in a row were refused by the gates"
         return self._exhausted
 
-    def _refusal(self, tree: Tree) -> Rejected | None:
+    def _refusal(self, proposal: Proposal, tree: Tree) -> Rejected | None:
         if self.archive.tried(tree):
             return Rejected(gate="novelty", reason="an equal tree was tried before")
-        reason = self._gate(tree)
+        reason = self._gate(tree) or self._guard(self.archive.history(), proposal)
         return Rejected(gate="static", reason=reason) if reason else None
 
     def _submit(self, pool: ThreadPoolExecutor, waiting: Pending) -> None:

@@ -55,7 +55,9 @@ class Thoughts:
             self._queue.popleft()
 
     def resolve(self, stop: threading.Event) -> Proposal | None:
-        """Waits for the oldest thought; it stays until it is dropped. Raises what the proposer raised, and Stopped where the run was stopped."""
+        """Waits for the oldest thought; it stays until it is dropped.
+
+        Raises what the proposer raised, and Stopped where the run was stopped."""
         oldest = self._queue[0]
         assert oldest.answer is not None
         while True:

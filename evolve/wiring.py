@@ -100,6 +100,7 @@ def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: s
         "proposer": proposer,
         "metric": space.metric,
         "versions": versions(),
+        **({"thinking": config.thinking} if config.thinking else {}),
     }
 
 
@@ -143,6 +144,7 @@ def open_run(
     proposer that it began with. `model_answers` says that a language model writes the candidates, so that a sandbox
     without walls is refused.
     """
+    from agents.guards import known_failure
     from sandbox.choose import choose
     from search_spaces.space import load
 
@@ -171,6 +173,7 @@ def open_run(
                 started=started_body(config, space, task, box.name, proposes.name),
                 seed_tree=space.seed,
                 gate=space.check,
+                guard=known_failure,
                 proposer=proposes,
                 evaluator=judge,
                 lineage=Lineage(folder.lineage),
@@ -207,7 +210,13 @@ def _judge(
 
 
 def _settings(config: StartConfig) -> Settings:
-    return Settings(seed=config.seed, workers=config.workers, budget=config.budget, budget_s=config.budget_s)
+    return Settings(
+        seed=config.seed,
+        workers=config.workers,
+        budget=config.budget,
+        budget_s=config.budget_s,
+        thinking=config.thinking,
+    )
 
 
 def _opening(desks: list[Desk], observer: Callable[[Record], None], *, auto_approve: bool) -> Callable[[Record], None]:
@@ -251,6 +260,7 @@ def resumed(config: StartConfig, first: Record) -> StartConfig:
         runs=config.runs,
         dataset=body["dataset"],
         world=body["world"],
+        thinking=body.get("thinking", 0),
         auto_approve=config.auto_approve,
     )
 

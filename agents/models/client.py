@@ -64,7 +64,8 @@ class Call:
 
 
 class Models:
-    """The models of a run behind one store and one budget. `recorded` are an earlier run's calls."""
+    """The models of a run behind one store and one budget. `recorded` are an earlier run's calls.
+    `clean` takes secrets out of what is said, before it is kept or sent."""
 
     def __init__(
         self,
@@ -77,11 +78,12 @@ class Models:
         retries: Retries | None = None,
         pays: bool = True,
         recorded: CallStore | None = None,
+        clean: Callable[[str], str] = lambda text: text,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._provider, self._store, self._budget, self._clock = provider, store, budget, clock
         self._sleep, self._retries, self._pays, self._report = sleep, retries or Retries(), pays, report
-        self._recorded = recorded
+        self._recorded, self._clean = recorded, clean
         self._held: dict[str, tuple[float, int]] = {}
         self._trying: set[str] = set()
         self._turn = threading.Condition()
@@ -101,9 +103,10 @@ class Models:
             UsageError: a model has no known price.
         """
         reasons: list[str] = []
+        said = tuple(replace(message, text=self._clean(message.text)) for message in messages)
         for model in models:
             request = Request(
-                model=model, messages=tuple(messages), seed=seed, temperature=temperature, answer_tokens=answer_tokens,
+                model=model, messages=said, seed=seed, temperature=temperature, answer_tokens=answer_tokens,
                 schema=schema,
             )  # fmt: skip
             body = self._store.find(request.key) or self._made(request)
@@ -184,7 +187,10 @@ class Models:
     def _reserve(self, request: Request, price: Price, call: Call) -> None:
         """Holds what the next try may cost at most, so that calls at the same time can't pass the budget together.
         Waits while others try, since most cost less than that. Raises BudgetExhausted."""
-        tokens, usd = request.prompt_tokens + request.answer_tokens, price.of(request.prompt_tokens, request.answer_tokens)
+        tokens, usd = (
+            request.prompt_tokens + request.answer_tokens,
+            price.of(request.prompt_tokens, request.answer_tokens),
+        )
         with self._turn:
             self._held[request.key] = call.usd, call.tokens
             self._trying.discard(request.key)

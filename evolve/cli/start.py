@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -63,6 +64,12 @@ def start(
     price: Annotated[str, typer.Option(help="PROMPT,ANSWER in USD a million tokens, where it is not known.")] = "",
     budget_usd: Annotated[float | None, typer.Option(help="Stop before models cost more than this.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Stop before models take more tokens than this.")] = None,
+    thinking: Annotated[
+        int | None,
+        typer.Option(
+            help="Proposals that models think of while candidates run; 0: one at a time.", show_default="2; local/: 1"
+        ),
+    ] = None,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Merge each promotion; nobody reviews.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="One line for each event in place of the live table.")] = False,
 ) -> None:
@@ -70,6 +77,8 @@ def start(
 
     Exit code 0: it ended as asked; 1: it ended before the budget was spent; 2: an error; 130: interrupted.
     """
+    from evolve.agent_wiring import thinking_of
+
     old = find(out, None if resume == "latest" else resume) if resume else None
     config = StartConfig(
         space=space,
@@ -84,11 +93,14 @@ def start(
         runs=out,
         dataset=data,
         world=world,
+        thinking=thinking or 0,
         auto_approve=auto_approve,
     ).checked()
     asked = ModelConfig(
         model=model, api_base=api_base, price=price, budget_usd=budget_usd, budget_tokens=budget_tokens
     ).checked()
+    if not old:
+        config = replace(config, thinking=thinking_of(asked, thinking, out))
     code = _drive(config, asked, old, quiet=quiet) if old else _drive_new(config, asked, quiet=quiet)
     if code:
         raise typer.Exit(code)

@@ -86,7 +86,7 @@ def test_no_two_thoughts_are_asked_the_same(tmp_path):
 
 
 def test_candidates_run_while_models_think(tmp_path):
-    """Each candidate's judgement waits until the next proposal is being thought of: one at a time, it would for ever."""
+    """Each judgement waits until the next proposal is being thought of: one at a time, it would wait for ever."""
     begun = threading.Semaphore(0)
 
     class Telling(Counting):
