@@ -42,6 +42,8 @@ class Entry:
     title: str
     bounds: tuple[Bound, ...]
     moves: tuple[str, ...]
+    about: str
+    """Words of the operators that it concerns most; empty where it concerns all alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +65,15 @@ def read_index(folder: Path) -> tuple[Entry, ...]:
     try:
         return tuple(_entry(row) for row in tomllib.loads(path.read_text(encoding="utf-8"))["card"])
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise _wrong(path, f"expected [[card]] with name, kind, title, bounds and moves; found: {error}") from error
+        raise _wrong(
+            path, f"expected [[card]] with name, kind, title, bounds, moves and about; found: {error}"
+        ) from error
 
 
 def choose(entries: Sequence[Entry], bound: Bound, words: str, count: int) -> list[Entry]:
     """The cards that fit a diagnosis, those that fit the words best first; constraints count as every other card."""
     fitting = [entry for entry in entries if bound in entry.bounds]
-    texts = [Document(name=e.name, title=e.title, text=f"{e.kind} {' '.join(e.moves)}") for e in fitting]
+    texts = [Document(name=e.name, title=e.title, text=f"{e.about} {' '.join(e.moves)}") for e in fitting]
     by_name = {entry.name: entry for entry in fitting}
     found = [by_name[document.name] for document in ranked(words, texts, count)]
     rest = sorted((e for e in fitting if e not in found), key=lambda e: (-_focus(e), e.name))
@@ -113,6 +117,7 @@ def _entry(row: dict[str, Any]) -> Entry:
         title=row["title"],
         bounds=tuple(Bound(bound) for bound in row["bounds"]),
         moves=tuple(row["moves"]),
+        about=row["about"],
     )
 
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from evolve.cli import about, agent, box, carry, look, pr, replay, start
+from evolve.cli import about, agent, box, carry, kernel, look, pr, replay, start
 from evolve.cli.printing import clean
 from evolve.errors import EvolveError
 
@@ -36,6 +36,7 @@ app.command("replay")(replay.replay)
 app.command("export")(carry.export_run)
 app.command("import")(carry.import_run)
 app.add_typer(pr.pr, name="pr")
+app.add_typer(kernel.kernel, name="kernel")
 app.command("spaces")(about.spaces)
 app.command("techniques")(about.techniques)
 app.add_typer(about.data, name="data")

@@ -67,7 +67,7 @@ def test_each_diagnosis_speaks_for_several_kinds_of_change(bound):
 
 
 def test_a_card_of_an_unknown_move_is_a_clear_error(tmp_path):
-    row = '[[card]]\nname = "a"\nkind = "guidance"\ntitle = "t"\nbounds = ["memory"]\nmoves = ["magic"]\n'
+    row = '[[card]]\nname = "a"\nkind = "guidance"\ntitle = "t"\nbounds = ["memory"]\nmoves = ["magic"]\nabout = ""\n'
     (tmp_path / "index.toml").write_text(row)
     with pytest.raises(UsageError, match="magic"):
         read_index(tmp_path)
