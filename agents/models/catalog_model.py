@@ -87,7 +87,7 @@ class CatalogModel:
 
 def block(path: str, before: str, after: str) -> str:
     """One SEARCH/REPLACE block from the first changed line to the last, with as many around as make it unique."""
-    old, new = before.split("\n"), after.split("\n")
+    old, new = before.removesuffix("\n").split("\n"), after.removesuffix("\n").split("\n")
     same = min(len(old), len(new))
     start = next((i for i in range(same) if old[i] != new[i]), same)
     end = next((i for i in range(same - start) if old[-1 - i] != new[-1 - i]), same - start)

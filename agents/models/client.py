@@ -187,10 +187,8 @@ class Models:
     def _reserve(self, request: Request, price: Price, call: Call) -> None:
         """Holds what the next try may cost at most, so that calls at the same time can't pass the budget together.
         Waits while others try, since most cost less than that. Raises BudgetExhausted."""
-        tokens, usd = (
-            request.prompt_tokens + request.answer_tokens,
-            price.of(request.prompt_tokens, request.answer_tokens),
-        )
+        tokens = request.prompt_tokens + request.answer_tokens
+        usd = price.of(request.prompt_tokens, request.answer_tokens)
         with self._turn:
             self._held[request.key] = call.usd, call.tokens
             self._trying.discard(request.key)
