@@ -24,7 +24,8 @@ from evolve.errors import RunError
 from evolve.fingerprint import fingerprint
 from evolve.journal import Record
 
-REVIEWS = frozenset({"approved", "rejected", "commented", "rolled_back"})
+ReviewKind = Literal["approved", "rejected", "commented", "rolled_back", "rebased", "attributed"]
+REVIEWS = frozenset({"approved", "rejected", "commented", "rolled_back", "rebased", "attributed"})
 """Kinds of records that a review writes; the search decides nothing by them."""
 
 
@@ -65,14 +66,31 @@ class Confirmation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a pull request: the verdict on the whole against the whole less it, or why there is none."""
+
+    name: str
+    verdict: Verdict | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """What a person, or `--auto-approve`, did with a pull request. `commit` is what it made of `main`, if anything."""
+    """What a person, or `--auto-approve`, did with a pull request. `commit` is what it made of `main`, if anything.
+
+    `rebased` laid its steps on the commit `onto`: `commit` is their last there, and `verdict` compares it with `onto`
+    at the users of the confirmation; where both changed the same lines there is neither, and `text` holds the hunks.
+    `attributed` measured what each of its `parts` gives.
+    """
 
     pull: int
-    kind: Literal["approved", "rejected", "commented", "rolled_back"]
+    kind: ReviewKind
     text: str
     commit: str
     at: float
+    onto: str = ""
+    verdict: Verdict | None = None
+    parts: tuple[Part, ...] = ()
 
 
 class Archive:
@@ -148,6 +166,16 @@ class Archive:
         """The promotions in order: number n, from one, opened pull request n."""
         return [look for look in self.confirmations if look.promoted]
 
+    @property
+    def looks(self) -> int:
+        """How often the confirmation users were looked at: at challengers, and at rebased pull requests."""
+        return len(self.confirmations) + sum(review.verdict is not None for review in self.reviews)
+
+    def first_parent(self, number: int) -> int | None:
+        """The candidate that a candidate changes; None for the seed."""
+        parents = self.candidates[number].parents
+        return self.by_commit[parents[0]].number if parents else None
+
     def rejections(self) -> dict[int, str]:
         """Candidate's number -> why a person rejected the pull request that it opened, as decided last."""
         found: dict[int, str] = {}
@@ -161,7 +189,7 @@ class Archive:
 
     def outcome(self, number: int) -> Outcome | None:
         """The outcome of candidate `number`, or None while it waits (and for the seed)."""
-        return next((a.outcome for a in self.attempts if a.candidate.number == number), None)
+        return self.attempts[number - 1].outcome if 0 < number <= len(self.attempts) else None
 
     def _on_started(self, body: Mapping[str, Any]) -> None:
         self.settings = body
@@ -207,10 +235,10 @@ class Archive:
 
     def _review(self, record: Record) -> None:
         body = record.body
-        pull, kind = body["pull"], cast(Literal["approved", "rejected", "commented", "rolled_back"], record.kind)
+        pull, kind = body["pull"], cast(ReviewKind, record.kind)
         if not 1 <= pull <= len(self.promoted):
             raise RunError(f"record {record.number} of the journal reviews pull request {pull}, which was never opened")
-        self.reviews.append(Review(pull=pull, kind=kind, text=body["text"], commit=body["commit"], at=record.at))
+        self.reviews.append(review_of(kind, body, record.at))
 
     def _add(self, number: int, commit: str, parents: tuple[str, ...]) -> Candidate:
         tree = self._lineage.tree(commit)
@@ -220,3 +248,22 @@ class Archive:
         self.candidates.append(candidate)
         self.by_commit[commit] = candidate
         return candidate
+
+
+def review_of(kind: ReviewKind, body: Mapping[str, Any], at: float) -> Review:
+    """The review that a record holds."""
+
+    def verdict(told: Mapping[str, Any] | None) -> Verdict | None:
+        return records.verdict_from_json(told) if told else None
+
+    parts = (Part(name=p["name"], verdict=verdict(p["verdict"]), reason=p["reason"]) for p in body.get("parts", ()))
+    return Review(
+        pull=body["pull"],
+        kind=kind,
+        text=body["text"],
+        commit=body["commit"],
+        at=at,
+        onto=body.get("onto", ""),
+        verdict=verdict(body.get("verdict")),
+        parts=tuple(parts),
+    )

@@ -45,10 +45,12 @@ def open_verification(
     from evaluations.sessions import Sessions
     from evaluations.store import Store
     from sandbox.canary import plant
-    from search_spaces.space import load
+    from search_spaces.space import load, with_seed
 
     settings, here = archive.settings, versions()
     space = load(settings["space"])
+    if settings.get("target"):
+        space = with_seed(space, archive.seed.tree)
     task = load_task(settings["space"], settings["dataset"], settings["world"], cache)
     if task.digest != settings["task_digest"]:
         raise RunError(

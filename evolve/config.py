@@ -35,10 +35,17 @@ class StartConfig:
     """Name of an imported data set for a space that takes one; empty takes the space's own."""
     world: str = "aligned"
     """Family of the generated world (`video_ranking`)."""
-    thinking: int = 0
-    """Proposals that models think of while candidates run; 0: one at a time, and the loop waits for it."""
+    thinking: int | None = None
+    """Proposals that models think of while candidates run; 0: one at a time, and the loop waits for it. None takes
+    what suits the model."""
     auto_approve: bool = False
     """Merge each pull request when it is opened: nobody reviews."""
+    repository: Path | None = None
+    """A git repository of the user's, in which promotions open pull requests too."""
+    path: str = ""
+    """The folder in it that holds the candidate's tree."""
+    tests: str = ""
+    """The command that runs the user's tests there, in the sandbox."""
 
     def checked(self) -> StartConfig:
         """Itself, with workers resolved. Raises UsageError."""
@@ -48,10 +55,14 @@ class StartConfig:
             raise UsageError("--budget-time must be positive", hint="For example: --budget-time 10m")
         if self.workers < 0:
             raise UsageError(f"--workers is {self.workers}; it must be 1 or more (0 takes one for each core)")
-        if not 0 <= self.thinking <= MOST_THINKING:
+        if self.thinking is not None and not 0 <= self.thinking <= MOST_THINKING:
             raise UsageError(f"--thinking is {self.thinking}; it must be from 0 to {MOST_THINKING}")
         if self.seed < 0:
             raise UsageError(f"--seed is {self.seed}; it must be 0 or more")
+        if (self.repository is None) != (not self.path):
+            raise UsageError("--repo and --path go together", hint="For example: --repo ~/ranker --path src/ranker")
+        if self.tests and self.repository is None:
+            raise UsageError("--tests are those of --repo, which is not given")
         workers = self.workers or min(8, len(os.sched_getaffinity(0)))
         return replace(self, workers=workers)
 

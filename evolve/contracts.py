@@ -11,17 +11,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+else:
+    Floats = Any  # numpy takes longer to import than a command that looks something up takes in all
 
 Tree = Mapping[str, str]
 """The candidate's files: POSIX path relative to the tree's root -> text."""
 
 TunableValue = int | float | str
-
-Floats = NDArray[np.float64]
 
 
 class Persona(StrEnum):
@@ -121,6 +124,8 @@ class Measurement:
 
     def mean(self, metric: str) -> float:
         """The mean over the users for whom the metric is defined."""
+        import numpy as np
+
         return float(np.nanmean(self.metrics[metric]))
 
 

@@ -80,10 +80,12 @@ class Journal:
         """Holds the file, whole and read to its end; a torn last line is of a writer that is dead."""
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
-            if os.fstat(self._file).st_size != self._bytes:
+            size = os.fstat(self._file).st_size
+            if size != self._bytes:
                 found, self._bytes = _read_whole(self.path, self._bytes, self._records)
                 self._records.extend(found)
-                os.ftruncate(self._file, self._bytes)
+                if size != self._bytes:
+                    os.ftruncate(self._file, self._bytes)
             yield
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -155,20 +157,25 @@ def join_measured(timeless: Body, measured: Body) -> dict[str, Any]:
     return whole
 
 
+def read_from(path: Path, start: int, number: int, previous: str) -> Iterator[tuple[int, Record]]:
+    """The whole records from byte `start` on, each with the byte at which it ends, checked as they come; record
+    `number` is the first and follows the one whose hash is `previous`. A torn last line is left out."""
+    with path.open("rb") as file:
+        file.seek(start)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            record = _parse(path, line, number, previous)
+            start, number, previous = start + len(line), number + 1, record.hash
+            yield start, record
+
+
 def _read_whole(path: Path, start: int = 0, before: Sequence[Record] = ()) -> tuple[list[Record], int]:
     """The whole records from byte `start` on, which follow those `before`, and the byte at which they end."""
     if not path.exists():
         return [], 0
-    with path.open("rb") as file:
-        file.seek(start)
-        text = file.read()
-    whole_bytes = text.rfind(b"\n") + 1
-    records: list[Record] = []
-    previous = before[-1].hash if before else GENESIS
-    for number, line in enumerate(text[:whole_bytes].splitlines(), len(before)):
-        records.append(_parse(path, line, number, previous))
-        previous = records[-1].hash
-    return records, start + whole_bytes
+    found = list(read_from(path, start, len(before), before[-1].hash if before else GENESIS))
+    return [record for _, record in found], found[-1][0] if found else start
 
 
 def _parse(path: Path, line: bytes, number: int, previous: str) -> Record:

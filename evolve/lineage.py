@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evolve.contracts import Tree
 from evolve.errors import RunError, SetupError
+from evolve.git_trees import read_trees
 
 if TYPE_CHECKING:
     from git import Repo
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 CANDIDATES = "refs/evolve/candidates"
 NOTES = "refs/notes/evolve/metrics"
 EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z: the date of candidate 0; candidate n is n seconds younger
+MAINTENANCE_EVERY = 1_000
+"""Candidates between two packings; fewer loose files than a file system minds."""
 SIGNATURE = "evolve <evolve@localhost>"
 
 
@@ -54,11 +57,19 @@ class Lineage:
         if not parents:
             self._git("update-ref", "refs/heads/main", commit)
             self._git("update-ref", "refs/heads/confirmed", commit)
+        elif number % MAINTENANCE_EVERY == 0:
+            self.maintain()
         return commit
+
+    def maintain(self) -> None:
+        """Packs what is loose, objects and refs. Packs are joined so that each is twice the next: a long run rewrites
+        little, and a command never looks through many. Whoever reads meanwhile finds everything."""
+        self._git("repack", "-d", "-q", "--geometric=2")
+        self._git("pack-refs", "--all", "--prune")
 
     def write(self, ref: str, number: int, tree: Tree, parents: Sequence[str], message: str) -> str:
         """Commits the whole `tree` with the date of candidate `number` and moves `ref` there; returns the hash."""
-        stream = _commit_stream(ref, EPOCH + number, tree, parents, message)
+        stream = commit_stream(ref, EPOCH + number, tree, parents, message)
         commit = self._fast_import(stream + b"get-mark :1\ndone\n").strip()
         self._trees[commit] = dict(tree)
         return commit
@@ -70,16 +81,15 @@ class Lineage:
         return self._trees[commit]
 
     def _read_tree(self, commit: str) -> Tree:
-        listing = self._git("ls-tree", "-r", "-z", "--full-tree", commit)
-        entries = [entry.split("\t", 1) for entry in listing.split("\0") if entry]
-        blobs = [meta.split()[2] for meta, _ in entries]
-        answer = self._bytes("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
-        tree: dict[str, str] = {}
-        for _, path in entries:
-            head, _, rest = answer.partition(b"\n")
-            size = int(head.split()[2])
-            tree[path], answer = rest[:size].decode(), rest[size + 1 :]
-        return tree
+        return read_trees([commit], self._objects)[commit]
+
+    def read_ahead(self) -> None:
+        """Reads the files of every candidate at once: whoever folds a whole run asks for all of them."""
+        told = self._git("for-each-ref", "--format=%(objectname)", CANDIDATES).split()
+        self._trees |= read_trees((commit for commit in told if commit not in self._trees), self._objects)
+
+    def _objects(self, names: bytes) -> bytes:
+        return self._bytes("cat-file", "--batch", stdin=names)
 
     def candidates(self) -> list[str]:
         """The commits of candidates 0, 1, 2, ... up to the first number that is missing."""
@@ -121,9 +131,11 @@ class Lineage:
         """The commit that a ref points to, or nothing."""
         return self._git("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", check=False).strip()
 
-    def branches(self) -> list[str]:
-        """The names of all branches."""
-        return self._git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split()
+    def heads(self, under: str = "refs/heads") -> dict[str, str]:
+        """Branch -> commit, of all branches, or of refs under another prefix with their full names."""
+        name = "%(refname:lstrip=2)" if under == "refs/heads" else "%(refname)"
+        told = self._git("for-each-ref", f"--format={name} %(objectname)", under)
+        return dict(line.split(" ") for line in told.splitlines())
 
     def conflicts(self, ours: str, theirs: str) -> str:
         """What a merge of two commits would leave to a person: the names of files and git's messages."""
@@ -182,12 +194,26 @@ def _create(path: Path) -> None:
     building.rename(path)
 
 
-def _commit_stream(ref: str, date: int, tree: Tree, parents: Sequence[str], message: str) -> bytes:
-    lines = [f"commit {ref}\nmark :1\nauthor {SIGNATURE} {date} +0000\ncommitter {SIGNATURE} {date} +0000\n"]
+def commit_stream(
+    ref: str,
+    date: int,
+    tree: Tree,
+    parents: Sequence[str],
+    message: str,
+    *,
+    mark: int = 1,
+    gone: Collection[str] | None = None,
+) -> bytes:
+    """One commit as `git fast-import` reads it; a parent is a hash, or the `:mark` of a commit of the same stream.
+
+    `tree` is the whole commit; with `gone`, it is laid over the first parent's, and the paths of `gone` are taken away.
+    """
+    lines = [f"commit {ref}\nmark :{mark}\nauthor {SIGNATURE} {date} +0000\ncommitter {SIGNATURE} {date} +0000\n"]
     head = _data("".join(lines), message)
     links = "".join(f"{'merge' if i else 'from'} {parent}\n" for i, parent in enumerate(parents))
+    cleared = "deleteall\n" if gone is None else "".join(f"D {path}\n" for path in sorted(gone))
     files = b"".join(_data(f"M 100644 inline {path}\n", tree[path]) for path in sorted(tree))
-    return head + links.encode() + b"deleteall\n" + files
+    return head + links.encode() + cleared.encode() + files
 
 
 def _data(head: str, text: str) -> bytes:

@@ -187,7 +187,7 @@ class Loop:
         if attempt.outcome.gain <= self._gain(champion):
             return
         challenger = attempt.candidate
-        alpha = alpha_of(len(self.archive.confirmations))
+        alpha = alpha_of(self.archive.looks)
         verdict = self._persist(lambda: self._evaluator.confirm(challenger, champion, alpha))
         promoted = verdict.decision == "better"
         if promoted:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from evolve.contracts import CohortReport, Decision, FinalResult, NoiseFloor, Outcome, Proposal, Verdict
 from evolve.errors import RunError
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 
 @lru_cache(maxsize=16)
 def _adapter(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
     return TypeAdapter(kind)
 
 
 def _load(kind: Any, body: Mapping[str, Any]) -> Any:
+    from pydantic import ValidationError
+
     try:
         return _adapter(kind).validate_python(body)
     except ValidationError as error:

@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "steering.jsonl"
 
     @property
+    def index(self) -> Path:
+        """What commands look up; made again where it is missing."""
+        return self.path / "index.sqlite"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.path / "report.html"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from evolve.archive import Archive
 from evolve.config import StartConfig
+from evolve.data_tools import data_tools
 from evolve.errors import RunError, SetupError, UsageError
 from evolve.journal import Journal, Record, read
 from evolve.lineage import Lineage, require_git
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from evaluations.judge import Judge
     from evaluations.task import Task
     from evolve.contracts import Proposer, Sandbox, SearchSpace, Tool
+    from evolve.target import Target
 
 Report = Callable[[int, str], None]
 
@@ -74,18 +76,9 @@ def catalogue(space: SearchSpace) -> Proposer:
     return CatalogProposer(space=space)
 
 
-def data_tools(space: SearchSpace, task: Task, judge: Judge) -> tuple[Tool, ...]:
-    """What a model may ask of the training split and of what was measured: never of a split that is held out."""
-    from evaluations.tools import evaluate_reward
-    from evaluations.tools.profile import Profile
-    from evaluations.tools.query_data import QueryData
-
-    folder = task.training_folder(final=False)
-    tools: tuple[Tool, ...] = (QueryData.of(folder), Profile(space=space, walk_of=judge.known))
-    return (*tools, evaluate_reward.EvaluateReward(folder=folder)) if evaluate_reward.fits(folder) else tools
-
-
-def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: str, proposer: str) -> dict[str, Any]:
+def started_body(
+    config: StartConfig, space: SearchSpace, task: Task, sandbox: str, proposer: str, target: Target | None = None
+) -> dict[str, Any]:
     """The first record of a journal: what the run is, and with which versions."""
     return {
         "space": space.name,
@@ -101,6 +94,7 @@ def started_body(config: StartConfig, space: SearchSpace, task: Task, sandbox: s
         "metric": space.metric,
         "versions": versions(),
         **({"thinking": config.thinking} if config.thinking else {}),
+        **({"target": target.to_json()} if target else {}),
     }
 
 
@@ -145,6 +139,7 @@ def open_run(
     without walls is refused.
     """
     from agents.guards import known_failure
+    from evolve.target_wiring import targeted, tested
     from sandbox.choose import choose
     from search_spaces.space import load
 
@@ -155,7 +150,8 @@ def open_run(
         journal = Journal(folder.journal, clock)
         if journal.records:
             config = resumed(config, journal.records[0])
-        space = load(config.space)
+        lineage = Lineage(folder.lineage)
+        space, target = targeted(load(config.space), config, folder, journal, lineage)
         task = load_task(config.space, config.dataset, config.world, cache)
         if journal.records:
             require_same(journal.records[0], space, task)
@@ -165,23 +161,22 @@ def open_run(
         try:
             judge = _judge(config, folder, space, task, box, deciding, report)
             proposes = proposer(space, data_tools(space, task, judge)) if proposer else catalogue(space)
-            if journal.records:
-                require_proposer(journal.records[0], proposes)
+            require_proposer(journal.records, proposes)
             desks: list[Desk] = []
             loop = Loop(
                 settings=_settings(config),
-                started=started_body(config, space, task, box.name, proposes.name),
+                started=started_body(config, space, task, box.name, proposes.name, target),
                 seed_tree=space.seed,
                 gate=space.check,
                 guard=known_failure,
                 proposer=proposes,
-                evaluator=judge,
-                lineage=Lineage(folder.lineage),
+                evaluator=tested(judge, target, deciding),
+                lineage=lineage,
                 journal=journal,
                 clock=clock,
                 observer=_opening(desks, observer, auto_approve=config.auto_approve),
             )
-            desks.append(Desk(folder.name, loop.archive, Lineage(folder.lineage), journal))
+            desks.append(Desk(folder.name, loop.archive, lineage, journal, to_target=not folder.is_imported()))
             desks[0].follow(auto_approve=config.auto_approve)
             yield Run(folder=folder, loop=loop, space=space, sandbox=box, judge=judge)
         finally:
@@ -215,7 +210,7 @@ def _settings(config: StartConfig) -> Settings:
         workers=config.workers,
         budget=config.budget,
         budget_s=config.budget_s,
-        thinking=config.thinking,
+        thinking=config.thinking or 0,
     )
 
 
@@ -276,18 +271,20 @@ def require_same(first: Record, space: SearchSpace, task: Task) -> None:
             )
 
 
-def require_proposer(first: Record, proposer: Proposer) -> None:
+def require_proposer(records: Sequence[Record], proposer: Proposer) -> None:
     """Raises RunError where a run would go on with another kind of proposer than it began with."""
-    if first.body["proposer"] != proposer.name:
+    if records and records[0].body["proposer"] != proposer.name:
         raise RunError(
-            f"the run began with the proposer `{first.body['proposer']}`, now `{proposer.name}`",
+            f"the run began with the proposer `{records[0].body['proposer']}`, now `{proposer.name}`",
             hint="Start a new run, or continue this one with its own proposer.",
         )
 
 
 def read_archive(folder: RunFolder) -> Archive:
     """The state of a run, for reading only; works while another process writes it."""
-    archive = Archive(Lineage(folder.lineage))
+    lineage = Lineage(folder.lineage)
+    lineage.read_ahead()
+    archive = Archive(lineage)
     for record in read(folder.journal):
         archive.apply(record)
     if not archive.candidates:

@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,21 @@ def load(name_or_path: str | Path) -> LoadedSpace:
     space = LoadedSpace(**parts, digest=_digest(parts))
     _check_whole(space, folder)
     return space
+
+
+def with_seed(space: LoadedSpace, seed: Tree) -> LoadedSpace:
+    """The space with another seed: the user's own files in place of the built-in ones; the same seed, the same space.
+
+    Raises:
+        UsageError: the space's gate refuses the seed.
+    """
+    if seed == space.seed:
+        return space
+    digest = hashlib.sha256(json.dumps([space.digest, dict(seed)], sort_keys=True).encode()).hexdigest()
+    found = replace(space, seed=seed, digest=digest)
+    if reason := found.check(seed):
+        raise UsageError(f"the files can't be the seed of `{space.name}`: {reason}", hint="Correct them, and commit.")
+    return found
 
 
 def _folder(name_or_path: str | Path) -> Path:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from evolve.cli import about, agent, box, carry, kernel, look, pr, replay, start
+from evolve.cli import about, agent, box, carry, kernel, look, pr, pr_more, replay, start
 from evolve.cli.printing import clean
 from evolve.errors import EvolveError
 
@@ -35,6 +35,9 @@ app.add_typer(agent.agents, name="agents")
 app.command("replay")(replay.replay)
 app.command("export")(carry.export_run)
 app.command("import")(carry.import_run)
+pr.pr.command("push")(pr_more.push)
+pr.pr.command("rebase")(pr_more.rebase)
+pr.pr.command("attribute")(pr_more.attribute)
 app.add_typer(pr.pr, name="pr")
 app.add_typer(kernel.kernel, name="kernel")
 app.command("spaces")(about.spaces)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,23 +12,27 @@ import typer
 
 from evolve.cli.printing import (
     COLOURS,
+    NORMAL_95,
     clean,
     console,
     counted,
     in_words,
     interval,
+    painter,
     print_json,
     print_table,
     safe,
+    short,
     verdict_in_words,
 )
+from evolve.cli.tree import drawn
 from evolve.cli.words import RUNS, command
-from evolve.errors import UsageError
+from evolve.errors import RunError
 from evolve.run_folder import RunFolder, find
 
 if TYPE_CHECKING:
-    from evolve.archive import Archive
-    from evolve.contracts import Candidate, Proposal
+    from evolve.archive import Confirmation
+    from evolve.index import Index, Row
 
 DETAIL_SHOWN = 2000
 """Characters of a traceback's end."""
@@ -38,65 +44,61 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Number = Annotated[int, typer.Argument(help="The candidate's number.")]
 
 
-def _open(run: str, out: Path) -> tuple[RunFolder, Archive]:
-    from evolve.wiring import read_archive
+@contextmanager
+def opened(run: str, out: Path) -> Generator[tuple[RunFolder, Index]]:
+    """A run's folder and its index, as far as the run has gone."""
+    from evolve.index import Index
 
     folder = find(out, run or None)
-    return folder, read_archive(folder)
-
-
-def _candidate(archive: Archive, number: int) -> Candidate:
-    if not 0 <= number < len(archive.candidates):
-        last = len(archive.candidates) - 1
-        raise UsageError(f"there is no candidate {number}", hint=f"The run has 0 to {last}: see `evolve log`.")
-    return archive.candidates[number]
+    index = Index(folder.journal, folder.lineage, folder.index)
+    try:
+        if not index.count:
+            raise RunError(f"the run {folder.path} has no whole record yet", hint="Start it again with --resume.")
+        yield folder, index
+    finally:
+        index.close()
 
 
 def status(run: Run = "", run_name: RunName = "", out: Out = RUNS, json: Json = False) -> None:
     """How far a run is, and which candidate is the champion."""
-    folder, archive = _open(run or run_name, out)
-    found = standing(folder, archive)
+    with opened(run or run_name, out) as (folder, index):
+        found = standing(folder, index)
     if json:
         print_json(found)
         return
-    print_table("", ("", ""), [[f"[dim]{name}[/]", text] for name, text in _in_rows(found, archive) if text])
-    if not archive.ended and not found["running"]:
+    print_table("", ("", ""), [[f"[dim]{name}[/]", text] for name, text in _in_rows(found) if text])
+    if not found["ended"] and not found["running"]:
         words = safe(command(f"start --resume {folder.name}", out))
         console().print(f"\nIt has not ended; continue with: {words}", soft_wrap=True)
 
 
-def standing(folder: RunFolder, archive: Archive) -> dict[str, Any]:
+def standing(folder: RunFolder, index: Index) -> dict[str, Any]:
     """How far a run is, as plain values."""
-    from evolve import records
-
-    outcomes: dict[str, int] = {}
-    for attempt in archive.attempts:
-        outcomes[attempt.outcome.kind] = outcomes.get(attempt.outcome.kind, 0) + 1
-    champion = archive.champion
-    outcome = archive.outcome(champion.number) if champion else None
+    settings, outcomes, looks = index.proposed(0), index.outcomes, index.confirmations
+    judged, champion = sum(outcomes.values()), index.row(index.champion)
     return {
         "run": folder.name,
-        "space": archive.settings["space"],
-        "sandbox": archive.settings["sandbox"],
-        "seed": archive.settings["seed"],
-        "budget": archive.settings["budget"],
-        "judged": len(archive.attempts),
-        "in_flight": len(archive.pending),
-        "refused": len(archive.refusals),
+        "space": settings["space"],
+        "sandbox": settings["sandbox"],
+        "seed": settings["seed"],
+        "budget": settings["budget"],
+        "judged": judged,
+        "in_flight": index.count - 1 - judged,
+        "refused": index.refused,
         "outcomes": outcomes,
-        "champion": champion.number if champion else None,
-        "gain": outcome.gain if outcome is not None and outcome.kind == "scored" else None,
-        "promotions": sum(c.promoted for c in archive.confirmations),
-        "looks": len(archive.confirmations),
-        "alpha_spent": sum(c.verdict.alpha for c in archive.confirmations),
-        "floor": records.floor_to_json(archive.floor) if archive.floor else None,
-        "final": records.final_to_json(archive.final) if archive.final else None,
+        "champion": champion.number,
+        "gain": champion.gain if champion.kind == "scored" else None,
+        "promotions": sum(c.promoted for c in looks),
+        "looks": len(looks),
+        "alpha_spent": sum(c.verdict.alpha for c in looks),
+        "floor": index.other("floor"),
+        "final": index.other("final"),
         "running": folder.is_held(),
-        "ended": archive.ended,
+        "ended": index.ended,
     }
 
 
-def _in_rows(found: Mapping[str, Any], archive: Archive) -> Iterator[tuple[str, str]]:
+def _in_rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "run", f"{safe(found['run'])}, seed {found['seed']}, sandbox {safe(found['sandbox'])}"
     yield "space", safe(found["space"])
     state = f"ended: {safe(found['ended'])}" if found["ended"] else "running" if found["running"] else "interrupted"
@@ -105,111 +107,116 @@ def _in_rows(found: Mapping[str, Any], archive: Archive) -> Iterator[tuple[str, 
     yield "judged", f"{found['judged']} of {found['budget']}{more}, {found['refused']} refused for free"
     kinds = (f"[{COLOURS[kind]}]{n} {kind.replace('_', ' ')}[/]" for kind, n in found["outcomes"].items())
     yield "outcomes", ", ".join(kinds)
-    if floor := archive.floor:
-        yield (
-            "seed",
-            f"{safe(floor.metric)} {floor.score:.4f}; nothing below {floor.minimum_effect:.4f} is believed",
-        )
-    if archive.champion is not None:
-        gain = "the seed" if found["gain"] is None else f"{found['gain']:+.4f} over the seed in the search"
-        yield "champion", f"[bold]#{found['champion']}[/] {gain}"
+    if floor := found["floor"]:
+        least = f"nothing below {floor['minimum_effect']:.4f} is believed"
+        yield "seed", f"{safe(floor['metric'])} {floor['score']:.4f}; {least}"
+    gain = "the seed" if found["gain"] is None else f"{found['gain']:+.4f} over the seed in the search"
+    yield "champion", f"[bold]#{found['champion']}[/] {gain}"
     looks = f"{counted(found['promotions'], 'step')} in {counted(found['looks'], 'look')} at unseen users"
     yield "confirmed", f"{looks}, error budget spent {found['alpha_spent']:.4f}"
-    if final := archive.final:
-        best = sorted(final.rows.items(), key=lambda row: -row[1][final.metric])
-        rows = ", ".join(f"{safe(name)} {row[final.metric]:.4f}" for name, row in best)
-        yield "test labels", f"{safe(final.metric)}: {rows}"
+    if final := found["final"]:
+        metric = final["metric"]
+        best = sorted(final["rows"].items(), key=lambda row: -row[1][metric])
+        rows = ", ".join(f"{safe(name)} {row[metric]:.4f}" for name, row in best)
+        yield "test labels", f"{safe(metric)}: {rows}"
 
 
 def log(run: Run = "", run_name: RunName = "", out: Out = RUNS, json: Json = False) -> None:
     """The lineage as a tree with scores: gain over the seed with its 95 % interval."""
-    _, archive = _open(run or run_name, out)
-    if json:
-        print_json([_as_json(archive, candidate) for candidate in archive.candidates])
-        return
-    from rich.tree import Tree as Drawing
-
-    nodes: dict[str, Drawing] = {}
-    for candidate in archive.candidates:
-        label = _label(archive, candidate)
-        if candidate.parents:
-            nodes[candidate.commit] = nodes[candidate.parents[0]].add(label)
-        else:
-            nodes[candidate.commit] = Drawing(label)
-    console().print(nodes[archive.seed.commit])
+    with opened(run or run_name, out) as (_, index):
+        if json:
+            looks = _looks(index)
+            print_json([_as_json(index, row, looks[row.number]) for row in index.rows()])
+            return
+        print("\n".join(drawn(index.rows(), _labels(index))))
 
 
-def _label(archive: Archive, candidate: Candidate) -> str:
-    number = f"[bold]#{candidate.number}[/]"
-    crown = " [bold yellow]champion[/]" if candidate == archive.champion else ""
-    if candidate.number == 0:
-        score = f" {safe(archive.floor.metric)} {archive.floor.score:.4f}" if archive.floor else ""
-        return f"{number} seed{score}{crown}"
-    outcome = archive.outcome(candidate.number)
-    came = in_words(outcome) if outcome else "[dim]in flight[/]"
-    others = [f"#{archive.by_commit[p].number}" for p in candidate.parents[1:]]
-    merged = f" with {' '.join(others)}" if others else ""
-    promoted = any(c.promoted and c.number == candidate.number for c in archive.confirmations)
-    star = " [green]confirmed[/]" if promoted else ""
-    return f"{number} {safe(_proposal(archive, candidate.number).technique, width=40)}{merged}  {came}{star}{crown}"
+def _labels(index: Index) -> Callable[[Row], str]:
+    """What a line of the tree says of a candidate."""
+    paint, champion, floor = painter(), index.champion, index.other("floor")
+    promoted = {look.number for look in index.promoted}
+
+    def label(row: Row) -> str:
+        crown = f" {paint('champion', 'bold yellow')}" if row.number == champion else ""
+        number = paint(f"#{row.number}", "bold")
+        if row.number == 0:
+            score = f" {clean(floor['metric'])} {floor['score']:.4f}" if floor else ""
+            return f"{number} seed{score}{crown}"
+        merged = f" with {' '.join(f'#{n}' for n in row.parents[1:])}" if len(row.parents) > 1 else ""
+        star = f" {paint('confirmed', 'green')}" if row.number in promoted else ""
+        return f"{number} {short(row.technique, 40)}{merged}  {_came(row, paint)}{star}{crown}"
+
+    return label
 
 
-def _as_json(archive: Archive, candidate: Candidate) -> dict[str, Any]:
+def _came(row: Row, paint: Callable[[str, str], str]) -> str:
+    """An outcome in one line; a gain comes with the half-width of its 95 % interval."""
+    if row.kind is None:
+        return paint("in flight", "dim")
+    if row.kind == "scored":
+        gain = paint(f"{row.gain:+.4f}", COLOURS[row.kind])
+        return f"{gain} ± {NORMAL_95 * row.standard_error:.4f} at {clean(row.rung)}"
+    return f"{paint(row.kind.replace('_', ' '), COLOURS[row.kind])}: {short(row.reason, 90)}"
+
+
+def _looks(index: Index) -> defaultdict[int, list[Confirmation]]:
+    found: defaultdict[int, list[Confirmation]] = defaultdict(list)
+    for look in index.confirmations:
+        found[look.number].append(look)
+    return found
+
+
+def _as_json(index: Index, row: Row, looks: Sequence[Confirmation]) -> dict[str, Any]:
     from evolve import records
 
-    proposal = _proposal(archive, candidate.number) if candidate.number else None
-    outcome = archive.outcome(candidate.number)
-    looks = [c for c in archive.confirmations if c.number == candidate.number]
+    judged = index.judged(row.number)
     return {
-        "number": candidate.number,
-        "commit": candidate.commit,
-        "parents": [archive.by_commit[p].number for p in candidate.parents],
-        "champion": candidate == archive.champion,
-        "proposal": records.proposal_to_json(proposal) if proposal else None,
-        "outcome": records.outcome_to_json(outcome) if outcome else None,
+        "number": row.number,
+        "commit": row.commit,
+        "parents": list(row.parents),
+        "champion": row.number == index.champion,
+        "proposal": index.proposed(row.number)["proposal"] if row.number else None,
+        "outcome": judged["outcome"] if judged else None,
         "confirmations": [
             {"against": c.against, "promoted": c.promoted, "verdict": records.verdict_to_json(c.verdict)} for c in looks
         ],
     }
 
 
-def _proposal(archive: Archive, number: int) -> Proposal:
-    """What candidate `number` (not the seed) proposed: candidates are judged in order, then come those in flight."""
-    judged = len(archive.attempts)
-    found = archive.attempts[number - 1] if number <= judged else archive.pending[number - judged - 1]
-    return found.proposal
-
-
 def show(number: Number, run: RunName = "", out: Out = RUNS, json: Json = False) -> None:
     """One candidate: hypothesis, diff, outcome, verdict."""
-    folder, archive = _open(run, out)
-    candidate = _candidate(archive, number)
-    if json:
-        print_json({**_as_json(archive, candidate), "diff": _diff(folder, archive, candidate, None)})
-        return
-    screen = console()
-    crown = "  [bold yellow]champion[/]" if candidate == archive.champion else ""
-    screen.print(f"[bold]#{number}[/]  commit {candidate.commit}{crown}", soft_wrap=True)
-    if not candidate.parents:
-        screen.print(f"the seed of {safe(archive.settings['space'])}: everything is compared with it")
-        return
-    rows = _about(archive, candidate)
-    print_table("", ("", ""), [[f"[dim]{name}[/]", text] for name, text in rows if text.strip()])
+    with opened(run, out) as (folder, index):
+        row = index.row(number)
+        changed = _diff(folder, index, row, None)
+        if json:
+            print_json({**_as_json(index, row, _looks(index)[number]), "diff": changed})
+            return
+        screen = console()
+        crown = "  [bold yellow]champion[/]" if row.number == index.champion else ""
+        screen.print(f"[bold]#{number}[/]  commit {row.commit}{crown}", soft_wrap=True)
+        if not row.parents:
+            screen.print(f"the seed of {safe(index.proposed(0)['space'])}: everything is compared with it")
+            return
+        rows = _about(index, row)
+        print_table("", ("", ""), [[f"[dim]{name}[/]", text] for name, text in rows if text.strip()])
     screen.print()
-    print_diff(_diff(folder, archive, candidate, None))
+    print_diff(changed)
 
 
-def _about(archive: Archive, candidate: Candidate) -> Iterator[tuple[str, str]]:
-    proposal, outcome = _proposal(archive, candidate.number), archive.outcome(candidate.number)
+def _about(index: Index, row: Row) -> Iterator[tuple[str, str]]:
+    from evolve import records
+
+    proposal, judged = records.proposal_from_json(index.proposed(row.number)["proposal"], {}), index.judged(row.number)
     observable = proposal.observable
-    yield "parents", ", ".join(f"#{archive.by_commit[p].number}" for p in candidate.parents)
+    yield "parents", ", ".join(f"#{number}" for number in row.parents)
     yield "technique", f"{safe(proposal.technique)} ({proposal.persona}, {proposal.move})"
     yield "hypothesis", safe(proposal.hypothesis)
     yield "mechanism", safe(proposal.mechanism)
     yield "observable", safe(f"{observable.name}: {observable.direction}") if observable else "none declared"
-    if outcome is None:
+    if judged is None:
         yield "outcome", "[dim]in flight[/]"
         return
+    outcome = records.outcome_from_json(judged["outcome"])
     yield "outcome", in_words(outcome)
     if outcome.kind == "scored":
         yield "metrics", ", ".join(f"{safe(name)} {value:.4f}" for name, value in outcome.metrics.items())
@@ -217,11 +224,10 @@ def _about(archive: Archive, candidate: Candidate) -> Iterator[tuple[str, str]]:
         if verdict := outcome.verdict:
             yield "verdict", f"{verdict_in_words(verdict)} {interval(verdict)}: {safe(verdict.reason)}"
     yield "detail", safe(getattr(outcome, "detail", "")[-DETAIL_SHOWN:])
-    for look in archive.confirmations:
-        if look.number == candidate.number:
-            end = "[bold green]promoted[/]" if look.promoted else "not promoted"
-            found_there = f"{interval(look.verdict)}; {safe(look.verdict.reason)}"
-            yield "unseen users", f"{end}, against #{look.against}: {found_there}"
+    for look in _looks(index)[row.number]:
+        end = "[bold green]promoted[/]" if look.promoted else "not promoted"
+        found_there = f"{interval(look.verdict)}; {safe(look.verdict.reason)}"
+        yield "unseen users", f"{end}, against #{look.against}: {found_there}"
 
 
 def diff(
@@ -231,25 +237,25 @@ def diff(
     out: Out = RUNS,
 ) -> None:
     """The code that differs between a candidate and its parent, or another candidate."""
-    folder, archive = _open(run, out)
-    against = _candidate(archive, other) if other >= 0 else None
-    print_diff(_diff(folder, archive, _candidate(archive, number), against))
+    with opened(run, out) as (folder, index):
+        against = index.row(other) if other >= 0 else None
+        print_diff(_diff(folder, index, index.row(number), against))
 
 
-def _diff(folder: RunFolder, archive: Archive, candidate: Candidate, against: Candidate | None) -> str:
+def _diff(folder: RunFolder, index: Index, row: Row, against: Row | None) -> str:
     from evolve.lineage import Lineage
 
-    older = against.commit if against else (candidate.parents or (candidate.commit,))[0]
-    return Lineage(folder.lineage).diff(older, candidate.commit)
+    older = against or (index.row(row.parents[0]) if row.parents else row)
+    return Lineage(folder.lineage).diff(older.commit, row.commit)
 
 
 def print_diff(text: str) -> None:
     """A diff, coloured on a terminal; what a terminal would obey is taken out."""
-    from rich.syntax import Syntax
-
     screen = console()
     plain = clean(text)
     if screen.is_terminal:
+        from rich.syntax import Syntax
+
         screen.print(Syntax(plain, "diff", background_color="default", word_wrap=True))
     else:
         print(plain, end="")
@@ -264,6 +270,7 @@ def report(
     """Writes the run's page: one self-contained HTML file with plots."""
     from evolve.lineage import Lineage
     from evolve.report import write
+    from evolve.wiring import read_archive
 
-    folder, archive = _open(run or run_name, out)
-    print(write(archive, Lineage(folder.lineage), output or folder.report))
+    folder = find(out, run or run_name or None)
+    print(write(read_archive(folder), Lineage(folder.lineage), output or folder.report))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +10,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evolve.cli.look import Json, Out, RunName, print_diff
+from evolve.cli.look import Json, Out, RunName, opened, print_diff
 from evolve.cli.printing import clean, console, counted, print_json, print_table, safe
 from evolve.cli.words import RUNS
 from evolve.run_folder import RunFolder, find
 
 if TYPE_CHECKING:
     from evolve.archive import Archive
+    from evolve.index import Index
+    from evolve.journal import Record
     from evolve.lineage import Lineage
     from evolve.review.desk import Desk
     from evolve.review.pulls import Pull
 
-STATE_COLOURS = {"open": "yellow", "approved": "green", "rejected": "red", "rolled back": "magenta"}
+STATE_COLOURS = {
+    "open": "yellow",
+    "approved": "green",
+    "rejected": "red",
+    "rolled back": "magenta",
+    "conflicting": "bold red",
+    "not confirmed": "magenta",
+}
 
 Number = Annotated[int, typer.Argument(help="The pull request's number.")]
 Remark = Annotated[str, typer.Argument(help="What to remember.")]
@@ -32,15 +41,19 @@ pr = typer.Typer(help="Pull requests: what the search confirmed, for a person to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Opened:
+class Opened:
+    """A run at which something is reviewed."""
+
     folder: RunFolder
     archive: Archive
     lineage: Lineage
     desk: Desk
+    first_record: Record
 
 
 @contextmanager
-def _desk(run: str, out: Path) -> Generator[_Opened]:
+def at_desk(run: str, out: Path) -> Generator[Opened]:
+    """Folds a run and opens what its promotions ask for."""
     from evolve.archive import Archive
     from evolve.journal import Journal
     from evolve.lineage import Lineage
@@ -50,14 +63,44 @@ def _desk(run: str, out: Path) -> Generator[_Opened]:
     folder = find(out, run or None)
     lineage, journal = Lineage(folder.lineage), Journal(folder.journal, WallClock())
     try:
+        lineage.read_ahead()
         archive = Archive(lineage)
         for record in journal.records:
             archive.apply(record)
-        desk = Desk(folder.name, archive, lineage, journal)
+        desk = Desk(folder.name, archive, lineage, journal, to_target=not folder.is_imported())
         desk.open_all()
-        yield _Opened(folder=folder, archive=archive, lineage=lineage, desk=desk)
+        yield Opened(folder=folder, archive=archive, lineage=lineage, desk=desk, first_record=journal.records[0])
     finally:
         journal.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What is looked up: nothing is folded, and nothing is written but a branch that a killed run left unmade."""
+
+    index: Index
+    lineage: Lineage
+    heads: Mapping[int, str]
+
+    def ends(self, number: int) -> tuple[str, str]:
+        """What a pull request is compared with, and the last commit of its branch."""
+        from evolve.review.desk import base_of
+
+        return base_of(self.lineage, self.index, number), self.heads[number]
+
+
+@contextmanager
+def _seen(run: str, out: Path) -> Generator[_Seen]:
+    from evolve.lineage import Lineage
+    from evolve.review.desk import heads_of
+
+    with opened(run, out) as (folder, index):
+        lineage = Lineage(folder.lineage)
+        heads = heads_of(lineage)
+        if len(heads) < len(index.promoted):
+            with at_desk(run, out):
+                heads = heads_of(lineage)
+        yield _Seen(index=index, lineage=lineage, heads=heads)
 
 
 @pr.command("list")
@@ -65,12 +108,12 @@ def list_pulls(run: RunName = "", out: Out = RUNS, json: Json = False) -> None:
     """Every pull request and how it stands."""
     from evolve.review.pulls import pulls
 
-    with _desk(run, out) as opened:
-        found = pulls(opened.archive)
+    with _seen(run, out) as seen:
+        found = pulls(seen.index)
         if json:
-            print_json([_as_json(opened, one) for one in found])
+            print_json([_as_json(seen.ends(one.number), one) for one in found])
             return
-        rows = [_as_row(opened, one) for one in found]
+        rows = [_as_row(seen.index, one) for one in found]
     if rows:
         print_table("", ("", "state", "candidate", "at unseen users", "what"), rows)
     else:
@@ -81,13 +124,15 @@ def list_pulls(run: RunName = "", out: Out = RUNS, json: Json = False) -> None:
 def show(number: Number, run: RunName = "", out: Out = RUNS, json: Json = False) -> None:
     """The text of a pull request, in Markdown."""
     from evolve.review.body import body
+    from evolve.review.desk import base_of, head_of
     from evolve.review.pulls import pull
 
-    with _desk(run, out) as opened:
-        found = pull(opened.archive, number)
-        text = body(opened.archive, found, opened.folder.name, _unseen(opened, found))
+    with at_desk(run, out) as desk:
+        found = pull(desk.archive, number)
+        text = body(desk.archive, found, desk.folder.name, unseen(desk, found))
         if json:
-            print_json({**_as_json(opened, found), "body": text})
+            ends = base_of(desk.lineage, desk.archive, number), head_of(desk.lineage, number)
+            print_json({**_as_json(ends, found), "body": text})
         else:
             print(clean(text), end="")
 
@@ -95,39 +140,50 @@ def show(number: Number, run: RunName = "", out: Out = RUNS, json: Json = False)
 @pr.command("diff")
 def diff(number: Number, run: RunName = "", out: Out = RUNS) -> None:
     """What a pull request changes, against the one before it."""
-    with _desk(run, out) as opened:
-        print_diff(opened.lineage.diff(*_ends(opened, number)))
+    from evolve.review.pulls import pull
+
+    with _seen(run, out) as seen:
+        pull(seen.index, number)
+        print_diff(seen.lineage.diff(*seen.ends(number)))
 
 
 @pr.command("comment")
 def comment(number: Number, text: Remark, run: RunName = "", out: Out = RUNS) -> None:
     """Keeps a remark with a pull request."""
-    with _desk(run, out) as opened:
-        opened.desk.comment(number, text)
+    with at_desk(run, out) as desk:
+        desk.desk.comment(number, text)
 
 
 @pr.command("approve")
 def approve(number: Number, text: Text = "", run: RunName = "", out: Out = RUNS) -> None:
     """Merges a pull request into `main` and tags it `champion/N`."""
-    with _desk(run, out) as opened:
-        merge = opened.desk.approve(number, text)
+    with at_desk(run, out) as desk:
+        merge = desk.desk.approve(number, text)
     console().print(f"pull request {number} is merged: {merge}, champion/{number}", soft_wrap=True)
+    say_of_target(desk)
 
 
 @pr.command("reject")
 def reject(number: Number, reason: Reason, run: RunName = "", out: Out = RUNS) -> None:
     """Leaves a pull request, and writes the reason to the journal."""
-    with _desk(run, out) as opened:
-        opened.desk.reject(number, reason)
+    with at_desk(run, out) as desk:
+        desk.desk.reject(number, reason)
     console().print(f"pull request {number} is rejected; the search goes on from what it confirmed", soft_wrap=True)
 
 
 @pr.command("rollback")
 def rollback(number: Number, text: Text = "", run: RunName = "", out: Out = RUNS) -> None:
     """Puts `main` back to what it held before a merge."""
-    with _desk(run, out) as opened:
-        back = opened.desk.roll_back(number, text)
+    with at_desk(run, out) as desk:
+        back = desk.desk.roll_back(number, text)
     console().print(f"pull request {number} is rolled back: {back}", soft_wrap=True)
+    say_of_target(desk)
+
+
+def say_of_target(desk: Opened) -> None:
+    """What became of it in the user's own repository."""
+    if said := desk.desk.said_of_target:
+        console().print(safe(said), soft_wrap=True)
 
 
 @pr.command("export")
@@ -138,34 +194,29 @@ def export(
     out: Out = RUNS,
 ) -> None:
     """Writes a pull request as a series of patches, one for each step."""
-    with _desk(run, out) as opened:
-        patch.write_text(opened.lineage.patches(*_ends(opened, number)), encoding="utf-8")
+    from evolve.review.pulls import pull
+
+    with _seen(run, out) as seen:
+        pull(seen.index, number)
+        patch.write_text(seen.lineage.patches(*seen.ends(number)), encoding="utf-8")
     console().print(f"{safe(str(patch))}: apply it with git am", soft_wrap=True)
 
 
-def _ends(opened: _Opened, number: int) -> tuple[str, str]:
-    from evolve.review.desk import base_of, head_of
-    from evolve.review.pulls import pull
-
-    pull(opened.archive, number)
-    return base_of(opened.lineage, opened.archive, number), head_of(opened.lineage, number)
-
-
-def _unseen(opened: _Opened, found: Pull) -> Any:
+def unseen(desk: Opened, found: Pull) -> Any:
     """Paired comparisons of every metric at the confirmation users, where the run's measurements are here."""
-    if not opened.folder.measurements.exists():
+    if not desk.folder.measurements.exists():
         return None
     from evaluations.recorded import confirmed_metrics
 
-    archive = opened.archive
+    archive = desk.archive
     prints = (archive.candidates[found.candidate].fingerprint, archive.candidates[found.look.against].fingerprint)
-    return confirmed_metrics(opened.folder.measurements, archive.settings, *prints, found.look.verdict)
+    return confirmed_metrics(desk.folder.measurements, archive.settings, *prints, found.look.verdict)
 
 
-def _as_json(opened: _Opened, found: Pull) -> dict[str, Any]:
+def _as_json(ends: tuple[str, str], found: Pull) -> dict[str, Any]:
     from evolve.records import verdict_to_json
 
-    base, head = _ends(opened, found.number)
+    base, head = ends
     return {
         "number": found.number,
         "state": found.state,
@@ -180,10 +231,9 @@ def _as_json(opened: _Opened, found: Pull) -> dict[str, Any]:
     }
 
 
-def _as_row(opened: _Opened, found: Pull) -> list[str]:
+def _as_row(index: Index, found: Pull) -> list[str]:
     state = f"[{STATE_COLOURS[found.state]}]{found.state}[/]"
     look = found.look.verdict
     effect = f"{look.effect:+.4f} \\[{look.low:+.4f}, {look.high:+.4f}]"
-    technique = next(a for a in opened.archive.attempts if a.candidate.number == found.candidate).proposal.technique
-    what = f"{safe(technique, width=50)}, {counted(len(found.steps), 'step')}"
+    what = f"{safe(index.row(found.candidate).technique, width=50)}, {counted(len(found.steps), 'step')}"
     return [f"[bold]{found.number}[/]", state, f"#{found.candidate}", effect, what]

@@ -33,16 +33,31 @@ INTERRUPTED = 130
 AT_ONCE_GRACE_S = 5.0
 """How long an interrupted process may take to close its sandbox before it leaves without."""
 
+Budget = Annotated[
+    int | None,
+    typer.Option(
+        help="Proposals that reach a sandbox; refusals by a gate are free. A resumed run keeps its own.",
+        show_default=f"{DEFAULT_BUDGET}",
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(help="PROVIDER/NAME (a=0.7,b=0.3), local/FILE.gguf, scripted/FILE, replay/RUN; empty: the catalogue."),
+]
+Thinking = Annotated[
+    int | None,
+    typer.Option(
+        help="Proposals that models think of while candidates run; 0: one at a time.", show_default="2; local/: 1"
+    ),
+]
+Repository = Annotated[
+    Path | None, typer.Option(help="Your git repository: promotions open pull-request branches there too.")
+]
+
 
 def start(
     space: Annotated[str, typer.Option(help="What is to be improved; see `evolve spaces`.")] = DEFAULT_SPACE,
-    budget: Annotated[
-        int | None,
-        typer.Option(
-            help="Proposals that reach a sandbox; refusals by a gate are free. A resumed run keeps its own.",
-            show_default=f"{DEFAULT_BUDGET}",
-        ),
-    ] = None,
+    budget: Budget = None,
     budget_time: Annotated[str, typer.Option(help="Also stop proposing after this long, e.g. 10m.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same machine: the same lineage.")] = 0,
     workers: Annotated[int, typer.Option(help="Sandbox sessions at once; 0 takes one for each core.")] = 0,
@@ -54,31 +69,22 @@ def start(
     resume: Annotated[str, typer.Option(help="Continue the run of this name (`latest`: the newest).")] = "",
     data: Annotated[str, typer.Option(help="A data set of `evolve data list`, for a space that takes one.")] = "",
     world: Annotated[str, typer.Option(help="Family of the generated world (video_ranking).")] = "aligned",
-    model: Annotated[
-        str,
-        typer.Option(
-            help="PROVIDER/NAME (a=0.7,b=0.3), local/FILE.gguf, scripted/FILE, replay/RUN; empty: the catalogue."
-        ),
-    ] = "",
+    model: Model = "",
     api_base: Annotated[str, typer.Option(help="An OpenAI-compatible endpoint; on this machine it is free.")] = "",
     price: Annotated[str, typer.Option(help="PROMPT,ANSWER in USD a million tokens, where it is not known.")] = "",
     budget_usd: Annotated[float | None, typer.Option(help="Stop before models cost more than this.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Stop before models take more tokens than this.")] = None,
-    thinking: Annotated[
-        int | None,
-        typer.Option(
-            help="Proposals that models think of while candidates run; 0: one at a time.", show_default="2; local/: 1"
-        ),
-    ] = None,
+    thinking: Thinking = None,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Merge each promotion; nobody reviews.")] = False,
+    repo: Repository = None,
+    path: Annotated[str, typer.Option(help="The folder of --repo that holds the candidate's files.")] = "",
+    tests: Annotated[str, typer.Option(help='Its tests, run in the sandbox, e.g. "python -m pytest -q tests".')] = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="One line for each event in place of the live table.")] = False,
 ) -> None:
     """Starts a run, or continues one with --resume, and shows it while it goes on.
 
     Exit code 0: it ended as asked; 1: it ended before the budget was spent; 2: an error; 130: interrupted.
     """
-    from evolve.agent_wiring import thinking_of
-
     old = find(out, None if resume == "latest" else resume) if resume else None
     config = StartConfig(
         space=space,
@@ -93,14 +99,15 @@ def start(
         runs=out,
         dataset=data,
         world=world,
-        thinking=thinking or 0,
+        thinking=thinking,
         auto_approve=auto_approve,
+        repository=repo,
+        path=path,
+        tests=tests,
     ).checked()
     asked = ModelConfig(
         model=model, api_base=api_base, price=price, budget_usd=budget_usd, budget_tokens=budget_tokens
     ).checked()
-    if not old:
-        config = replace(config, thinking=thinking_of(asked, thinking, out))
     code = _drive(config, asked, old, quiet=quiet) if old else _drive_new(config, asked, quiet=quiet)
     if code:
         raise typer.Exit(code)
@@ -120,11 +127,13 @@ def _budget(asked: int | None, old: RunFolder | None) -> int:
 
 def _drive_new(config: StartConfig, asked: ModelConfig, *, quiet: bool) -> int:
     """A new run; its folder goes again where not even the first record was written."""
+    from evolve.agent_wiring import thinking_of
     from evolve.lineage import require_git
     from search_spaces.space import load
 
     load(config.space)
     require_git()
+    config = replace(config, thinking=thinking_of(asked, config.thinking, config.runs))
     folder = create(config.runs, f"{config.space}-{config.seed}")
     try:
         return _drive(config, asked, folder, quiet=quiet)

@@ -177,7 +177,7 @@ def play(
         loops[-1].stop()
 
     asks = proposer or (ShuffledProposer(script, run_seed) if shuffled else RecordedProposer(script, pauses, pause))
-    started = {name: value for name, value in settings.items() if name != "seed_commit"}
+    started = {name: value for name, value in settings.items() if name not in ("seed_commit", "target")}
     origin = {"run": recorded.name, "last_hash": recorded.journal[-1].hash}
     # The loop itself refuses a tree the second time; the first time it was a candidate.
     refusals = {fingerprint(line.tree): line.refused for line in script if line.gate == "static"}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from math import isfinite
 
-from evolve.archive import Archive
+from evolve.archive import Archive, Review
 from evolve.contracts import Attempt, Rejected, Scored, Verdict
 from evolve.review.pulls import Pull
 
@@ -24,13 +25,17 @@ def body(archive: Archive, pull: Pull, run: str, unseen: Mapping[str, Verdict] |
         _section("What changes, and why", _changes(steps)),
         _section("Mechanism", _mechanism(archive, pull, attempts)),
         _section("Proxies", _proxies(archive, pull, attempts, unseen)),
+        _section("Experiment", _experiment(archive, pull)),
+        _section("What each part gives", _parts(pull, run)),
         _section("Cost", _cost(steps)),
         _section("Risks", _risks(archive, pull, attempts)),
-        _section("How to roll back", iter([f"`evolve pr rollback {pull.number} --run {run}`, once it is merged."])),
+        _section("How to roll back", _roll_back(archive, pull, run)),
         _section("How to reproduce", _reproduce(archive, pull, run)),
     ]
     if pull.reviews:
         parts.append(_section("Reviews", (f"- {r.kind.replace('_', ' ')}: {_plain(r.text)}" for r in pull.reviews)))
+    if pull.rebased:
+        parts.insert(1, _section("On another ground", _rebased(pull.rebased)))
     return "\n".join(parts)
 
 
@@ -83,7 +88,56 @@ def _proxies(
     look = pull.look.verdict
     yield f"Confirmed on {look.users} users that the search never saw, {look.seeds} training seeds, p = {look.p:.2g}"
     yield f"at the level {look.alpha:.4g}. Nothing below {floor.minimum_effect:.4f} is seen in the search."
-    yield "Experiment: none; this space confirms by measuring. What each step adds by itself was not measured."
+
+
+def _experiment(archive: Archive, pull: Pull) -> Iterator[str]:
+    found = [one for one in archive.campaign.experiments if one.challenger == str(pull.candidate)]
+    if not found:
+        yield "No experiment yet: it was confirmed by measuring on users whom the search never saw."
+        return
+    for one in found:
+        kind = f"`{_code(one.name)}` ({_plain(one.kind)}), against #{_plain(one.control)}, from day {one.begun}"
+        if not one.looks:
+            yield f"- {kind}: nothing is decided yet."
+            continue
+        look = one.looks[-1].decision
+        days = one.looks[-1].day - one.begun + 1
+        believed = "" if look.shrunk is None else f", believed to be worth {look.shrunk:+.2%}"
+        bounds = f"[{look.low:+.2%}, {look.high:+.2%}]" if isfinite(look.low) else "(no interval yet)"
+        effect = f"{look.effect:+.2%} {bounds} at {1 - look.alpha:.2%}{believed}"
+        yield f"- {kind}: **{look.action}** after {days} days and {look.users} users: {effect}. {_plain(look.reason)}"
+
+
+def _parts(pull: Pull, run: str) -> Iterator[str]:
+    review = next((review for review in reversed(pull.reviews) if review.kind == "attributed"), None)
+    if review is None:
+        yield f"Not measured yet: `evolve pr attribute {pull.number} --run {shlex.quote(run)}`."
+        return
+    yield "The whole against the whole less one part, at users that the search never saw; the level is shared."
+    yield ""
+    yield "| part | what it gives |"
+    yield "| --- | --- |"
+    for part in review.parts:
+        yield f"| {_plain(part.name)} | {_interval(part.verdict) if part.verdict else _plain(part.reason)} |"
+
+
+def _rebased(review: Review) -> Iterator[str]:
+    if review.verdict is None:
+        yield f"Its steps can't be laid on `{_code(review.onto[:12])}`, which `main` held: both changed these lines."
+        yield ""
+        yield from (f"    {_printable(line)}" for line in review.text.splitlines())
+        return
+    yield f"Laid on `{_code(review.onto[:12])}`, which `main` held, and judged again there, at users that the search"
+    look = review.verdict
+    yield f"never saw, against that: {_interval(look)}, p = {look.p:.2g} at the level {look.alpha:.4g}."
+    yield "What is said below of proxies is of the candidate as the search made it."
+
+
+def _roll_back(archive: Archive, pull: Pull, run: str) -> Iterator[str]:
+    yield f"- `evolve pr rollback {pull.number} --run {shlex.quote(run)}`, once it is merged: a commit on top restores"
+    yield f"  what `main` held before; by hand, `git revert -m 1 champion/{pull.number}`"
+    if archive.settings.get("target"):
+        yield f"- in the repository at hand: `git revert -m 1 evolve/{_code(run)}/champion/{pull.number}`"
 
 
 def _cost(steps: list[Attempt]) -> Iterator[str]:
@@ -110,7 +164,11 @@ def _risks(archive: Archive, pull: Pull, attempts: Mapping[int, Attempt]) -> Ite
 
 def _reproduce(archive: Archive, pull: Pull, run: str) -> Iterator[str]:
     yield f"- measure again: `evolve replay {shlex.quote(run)} --verify`"
-    yield f"- the code: `git fetch PATH/lineage.git evolve/{run}/{pull.number}`"
+    yield f"- the code: `git fetch PATH/lineage.git evolve/{_code(run)}/{pull.number}`"
+    settings = archive.settings
+    data = _code(str(settings["dataset"] or settings["world"] or "the space's own"))
+    judged = f"run seed {settings['seed']}, judged in {_plain(settings['sandbox'])}"
+    yield f"- space `{_code(settings['space'])}`, data `{data}`, {judged}"
     versions = ", ".join(f"{_plain(k)} {_plain(v)}" for k, v in archive.settings["versions"].items())
     yield f"- made with {versions}"
 
@@ -137,3 +195,7 @@ def _plain(text: str) -> str:
 
 def _code(text: str) -> str:
     return "".join(c for c in text if c.isprintable() and c not in "`|")
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in line)

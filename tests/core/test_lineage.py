@@ -69,3 +69,25 @@ def test_the_repository_is_sound_for_git(tmp_path):
     commit = lineage.commit(0, TREE, (), "seed")
     lineage.commit(1, {"model.py": "x = 1\n"}, (commit,), "less")
     git(lineage, "fsck", "--strict")
+
+
+def test_many_trees_are_read_at_once_as_they_are_read_alone(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    parents: tuple[str, ...] = ()
+    for n in range(5):
+        parents = (lineage.commit(n, {**TREE, f"deep/er/{n % 2}.py": f"N = {n}\n"}, parents, f"step {n}"),)
+    ahead, alone = Lineage(lineage.path), Lineage(lineage.path)
+    ahead.read_ahead()
+    assert ahead._trees == {commit: alone.tree(commit) for commit in lineage.candidates()}
+
+
+def test_a_long_run_is_packed_and_reads_as_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("evolve.lineage.MAINTENANCE_EVERY", 4)
+    lineage = Lineage(tmp_path / "l.git")
+    parents: tuple[str, ...] = ()
+    for n in range(10):
+        parents = (lineage.commit(n, {**TREE, "n.py": f"N = {n}\n"}, parents, f"step {n}"),)
+    assert (lineage.path / "packed-refs").read_text().count("refs/evolve/candidates/") == 9
+    assert len(list((lineage.path / "objects/pack").glob("*.pack"))) <= 2
+    assert [Lineage(lineage.path).tree(c)["n.py"] for c in lineage.candidates()] == [f"N = {n}\n" for n in range(10)]
+    git(lineage, "fsck", "--strict")
