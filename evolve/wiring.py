@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.guards import known_failure
 from evolve.archive import Archive
 from evolve.config import StartConfig
 from evolve.data_tools import data_tools
@@ -138,7 +139,6 @@ def open_run(
     proposer that it began with. `model_answers` says that a language model writes the candidates, so that a sandbox
     without walls is refused.
     """
-    from agents.guards import known_failure
     from evolve.target_wiring import targeted, tested
     from sandbox.choose import choose
     from search_spaces.space import load
