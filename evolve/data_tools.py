@@ -17,5 +17,9 @@ def data_tools(space: SearchSpace, task: Task, judge: Judge) -> tuple[Tool, ...]
     from evaluations.tools.query_data import QueryData
 
     folder = task.training_folder(final=False)
-    tools: tuple[Tool, ...] = (QueryData.of(folder), Profile(space=space, walk_of=judge.known))
-    return (*tools, evaluate_reward.EvaluateReward(folder=folder)) if evaluate_reward.fits(folder) else tools
+    tools: list[Tool] = [Profile(space=space, walk_of=judge.known)]
+    if any(folder.glob("*.npy")):
+        tools.append(QueryData.of(folder))
+    if evaluate_reward.fits(folder):
+        tools.append(evaluate_reward.EvaluateReward(folder=folder))
+    return tuple(tools)
