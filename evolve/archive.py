@@ -94,10 +94,14 @@ class Review:
 
 
 class Archive:
-    """Everything that a run knows. `apply` is the only way in."""
+    """Everything that a run knows. `apply` is the only way in.
 
-    def __init__(self, lineage: TreeReader) -> None:
-        self._lineage = lineage
+    `with_code=False` leaves out candidates' files and fingerprints: enough to show a run of any length, and quick; a
+    search needs them.
+    """
+
+    def __init__(self, lineage: TreeReader, *, with_code: bool = True) -> None:
+        self._lineage, self._with_code = lineage, with_code
         self._first: dict[str, int] = {}
         self.settings: Mapping[str, Any] = {}
         self.candidates: list[Candidate] = []
@@ -143,6 +147,7 @@ class Archive:
 
     def tried(self, tree: Tree) -> bool:
         """Whether an equal tree was ever committed in this run."""
+        assert self._with_code, "an archive without code can't say what was tried"
         return fingerprint(tree) in self._first
 
     def history(self) -> History:
@@ -241,8 +246,8 @@ class Archive:
         self.reviews.append(review_of(kind, body, record.at))
 
     def _add(self, number: int, commit: str, parents: tuple[str, ...]) -> Candidate:
-        tree = self._lineage.tree(commit)
-        print_ = fingerprint(tree)
+        tree = self._lineage.tree(commit) if self._with_code else {}
+        print_ = fingerprint(tree) if self._with_code else ""
         candidate = Candidate(number=number, commit=commit, parents=parents, tree=tree, fingerprint=print_)
         self._first.setdefault(print_, number)
         self.candidates.append(candidate)

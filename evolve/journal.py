@@ -122,6 +122,32 @@ class Journal:
         os.close(self._file)
 
 
+class Follower:
+    """Reads a journal while others write it, each record once; keeps none of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._number, self._previous, self._bytes = 0, GENESIS, 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the file is another than at the last look."""
+        return self.path.stat().st_size != self._bytes
+
+    def news(self) -> Iterator[Record]:
+        """The whole records since the last look, checked. Raises RunError, where one is damaged JournalError."""
+        if self.path.stat().st_size < self._bytes:
+            raise RunError(f"the journal {self.path} was cut or replaced while it was read", hint="Read it anew.")
+        with self.path.open("rb") as file:
+            file.seek(self._bytes)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # its writer is at it, or dead
+                record = _parse(self.path, line, self._number, self._previous)
+                self._number, self._previous, self._bytes = self._number + 1, record.hash, self._bytes + len(line)
+                yield record
+
+
 def read(path: Path) -> Iterator[Record]:
     """The whole records of a journal, checked; a torn last line is left out. Raises JournalError."""
     return iter(_read_whole(path)[0])

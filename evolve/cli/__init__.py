@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from evolve.cli import about, agent, box, carry, kernel, look, pr, pr_more, replay, start
+from evolve.cli import about, agent, box, carry, kernel, look, pr, pr_more, replay, start, ui
 from evolve.cli.printing import clean
 from evolve.errors import EvolveError
 
@@ -29,6 +29,7 @@ app.command("log")(look.log)
 app.command("show")(look.show)
 app.command("diff")(look.diff)
 app.command("report")(look.report)
+app.command("ui")(ui.ui)
 app.command("models")(agent.models)
 app.command("steer")(agent.steer)
 app.add_typer(agent.agents, name="agents")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,14 +13,12 @@ import typer
 from evolve.cli.look import Json, Out, RunName, opened, print_diff
 from evolve.cli.printing import clean, console, counted, print_json, print_table, safe
 from evolve.cli.words import RUNS
-from evolve.run_folder import RunFolder, find
+from evolve.run_folder import find
 
 if TYPE_CHECKING:
-    from evolve.archive import Archive
     from evolve.index import Index
-    from evolve.journal import Record
     from evolve.lineage import Lineage
-    from evolve.review.desk import Desk
+    from evolve.review.opened import Opened
     from evolve.review.pulls import Pull
 
 STATE_COLOURS = {
@@ -40,38 +38,12 @@ Text = Annotated[str, typer.Option("--text", help="A remark that is kept with it
 pr = typer.Typer(help="Pull requests: what the search confirmed, for a person to judge.", no_args_is_help=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A run at which something is reviewed."""
-
-    folder: RunFolder
-    archive: Archive
-    lineage: Lineage
-    desk: Desk
-    first_record: Record
-
-
-@contextmanager
-def at_desk(run: str, out: Path) -> Generator[Opened]:
+def at_desk(run: str, out: Path) -> AbstractContextManager[Opened]:
     """Folds a run and opens what its promotions ask for."""
-    from evolve.archive import Archive
-    from evolve.journal import Journal
-    from evolve.lineage import Lineage
-    from evolve.review.desk import Desk
+    from evolve.review.opened import at_desk
     from evolve.wiring import WallClock
 
-    folder = find(out, run or None)
-    lineage, journal = Lineage(folder.lineage), Journal(folder.journal, WallClock())
-    try:
-        lineage.read_ahead()
-        archive = Archive(lineage)
-        for record in journal.records:
-            archive.apply(record)
-        desk = Desk(folder.name, archive, lineage, journal, to_target=not folder.is_imported())
-        desk.open_all()
-        yield Opened(folder=folder, archive=archive, lineage=lineage, desk=desk, first_record=journal.records[0])
-    finally:
-        journal.close()
+    return at_desk(find(out, run or None), WallClock())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +101,7 @@ def show(number: Number, run: RunName = "", out: Out = RUNS, json: Json = False)
 
     with at_desk(run, out) as desk:
         found = pull(desk.archive, number)
-        text = body(desk.archive, found, desk.folder.name, unseen(desk, found))
+        text = body(desk.archive, found, desk.folder.name, desk.unseen(found))
         if json:
             ends = base_of(desk.lineage, desk.archive, number), head_of(desk.lineage, number)
             print_json({**_as_json(ends, found), "body": text})
@@ -200,17 +172,6 @@ def export(
         pull(seen.index, number)
         patch.write_text(seen.lineage.patches(*seen.ends(number)), encoding="utf-8")
     console().print(f"{safe(str(patch))}: apply it with git am", soft_wrap=True)
-
-
-def unseen(desk: Opened, found: Pull) -> Any:
-    """Paired comparisons of every metric at the confirmation users, where the run's measurements are here."""
-    if not desk.folder.measurements.exists():
-        return None
-    from evaluations.recorded import confirmed_metrics
-
-    archive = desk.archive
-    prints = (archive.candidates[found.candidate].fingerprint, archive.candidates[found.look.against].fingerprint)
-    return confirmed_metrics(desk.folder.measurements, archive.settings, *prints, found.look.verdict)
 
 
 def _as_json(ends: tuple[str, str], found: Pull) -> dict[str, Any]:

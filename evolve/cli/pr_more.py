@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evolve.cli.look import Out, RunName
-from evolve.cli.pr import Number, Opened, at_desk, say_of_target, unseen
+from evolve.cli.pr import Number, at_desk, say_of_target
 from evolve.cli.printing import clean, console, interval, safe, verdict_in_words
 from evolve.cli.words import RUNS
 
 if TYPE_CHECKING:
     from evolve.rejudging import Rejudging
     from evolve.review.forge import Offer
+    from evolve.review.opened import Opened
 
 Sandbox = Annotated[str, typer.Option(help="auto, docker, podman, bubblewrap, landlock, local or fork.")]
 
@@ -60,7 +61,7 @@ def _offer(desk: Opened, number: int, base: str) -> Offer:
     from evolve.review.pulls import pull
 
     found, target, run = pull(desk.archive, number), desk.desk.target, desk.folder.name
-    text = body(desk.archive, found, run, unseen(desk, found))
+    text = body(desk.archive, found, run, desk.unseen(found))
     title = text.partition("\n")[0].removeprefix("# ")
     into = base or (target.branch.removeprefix("refs/heads/") if target else "") or "main"
     where = target.repository if target else desk.lineage.path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,15 @@ def test_many_may_look_while_the_run_goes_on(tmp_path):
         thread.join()
     assert not wrong
     require_equal(look(tmp_path), archive_of(tmp_path))
+
+
+def test_a_made_up_run_is_a_sound_one_with_reviews(tmp_path):
+    """Benchmarks of what reads a run stand on it."""
+    from benchmarks.synthetic_runs import write
+
+    run, again = (write(tmp_path / name / "run", 150) for name in ("a", "b"))
+    assert run.journal.read_bytes() == again.journal.read_bytes()
+    archive = archive_of(run.path)
+    require_equal(look(run.path), archive)
+    assert {"approved", "open"} <= {found.state for found in pulls(archive)}
+    subprocess.run(["git", "--git-dir", str(run.lineage), "fsck", "--strict"], check=True, capture_output=True)
