@@ -13,14 +13,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluations.production import NEVER, Production, Ranker
+from evaluations.production import NEVER, Production, Ranker, crash_rate
 from evaluations.world import Day
-from evaluations.world_population import Ids
+from evaluations.world_population import TOPICS, Ids
 from evolve.contracts import CohortReport, Floats
 from evolve.errors import UsageError
 
-WINDOWS = {"early_active": (0, 7), "clicks": (0, 7), "likes": (0, 7), "watch_s": (0, 7), "north_star": (28, 56)}
-"""Days after the first exposure over which each metric is summed per user: from, up to."""
+WINDOWS = {
+    "early_active": (0, 7), "clicks": (0, 7), "likes": (0, 7), "watch_s": (0, 7), "diversity": (0, 7),
+    "revenue": (0, 7), "crash_free": (0, 7), "north_star": (28, 56),
+}  # fmt: skip
+"""Days after the first exposure over which each metric is summed per user: from, up to. Of every metric more is better:
+`diversity` counts topics that were clicked, `crash_free` visits without a crash."""
+SLICES = ("phone", "computer", "television")
+"""Users by the device of their first visit; `early_active/phone` is a metric of its own, and so are its exposures."""
+SLICED = "early_active"
+SHOWN_PAYS, CLICK_PAYS, MOST_WORTH = 0.01, 0.1, 12.0
+"""What an advertiser pays; users' worth has a heavy tail that is cut, so that no single user decides."""
 BEFORE = 14
 """Days before the first exposure whose active days are the covariate."""
 DELAY = 1
@@ -52,6 +61,9 @@ class SimulatedPlatform:
         self._entered = np.zeros(users, dtype=np.int64)
         self._sums = {name: np.zeros(users) for name in WINDOWS}
         self._before = np.zeros(users)
+        self._device = np.zeros(users, dtype=np.int64)
+        self._topics = np.zeros((users, TOPICS), dtype=bool)
+        self._worth = np.minimum((1.0 - hashed("worth", np.arange(users))) ** -0.6, MOST_WORTH)
         self._lately = np.zeros((BEFORE, users), dtype=bool)
 
     @property
@@ -102,6 +114,10 @@ class SimulatedPlatform:
         self._enrol(today)
         happened = production.live(tuple(self._serving))
         visited = np.bincount(happened.user, minlength=len(self._member)) > 0
+        fresh = (self._member != NOBODY) & (self._entered == today)
+        device = np.zeros(len(visited), dtype=np.int64)
+        device[happened.user] = happened.device
+        self._device[fresh] = device[fresh]
         self._count(happened, visited, today - self._entered)
         self._lately[today % BEFORE] = visited
         for experiment in self._experiments.values():
@@ -121,19 +137,35 @@ class SimulatedPlatform:
             )
             self._member[fresh], self._entered[fresh] = experiment.number, today
             self._before[fresh] = self._lately[:, fresh].sum(axis=0)
+            self._topics[fresh] = False
             for sums in self._sums.values():
                 sums[fresh] = 0.0
             new = np.array([ranker is not self._serving[0] for ranker in self._serving])
             self._production.since[fresh] = np.where(new[self._production.arm[fresh]], today, NEVER)
 
     def _count(self, happened: Day, visited: NDArray[np.bool_], age: Ids) -> None:
-        users = len(visited)
-        columns = {"clicks": happened.click, "likes": happened.like, "watch_s": happened.watch_s}
+        values = self._values(happened, visited)
         for name, (begin, end) in WINDOWS.items():
             inside = (self._member != NOBODY) & (age >= begin) & (age < end)
-            column = columns.get(name)
-            values = visited if column is None else np.bincount(happened.user, weights=column, minlength=users)
-            self._sums[name] += np.where(inside, values, 0.0)
+            self._sums[name] += np.where(inside, values.get(name, visited), 0.0)
+
+    def _values(self, happened: Day, visited: NDArray[np.bool_]) -> dict[str, Floats]:
+        """What each user adds to each metric today; metrics that are not here count active days."""
+        users, today = len(visited), self._production.day - 1
+        paid = SHOWN_PAYS + CLICK_PAYS * happened.click
+        columns = {"clicks": happened.click, "likes": happened.like, "watch_s": happened.watch_s, "revenue": paid}
+        found: dict[str, Floats] = {
+            name: np.bincount(happened.user, weights=column, minlength=users).astype(float)
+            for name, column in columns.items()
+        }
+        found["revenue"] = found["revenue"] * self._worth
+        rates = np.array([crash_rate(ranker) for ranker in self._serving])[self._production.arm]
+        found["crash_free"] = (visited & (hashed(f"crash/{today}", np.arange(users)) >= rates)).astype(float)
+        seen = self._topics.sum(axis=1)
+        who = happened.user[happened.click]
+        self._topics[who, self._production.items.topic[happened.item[happened.click]]] = True
+        found["diversity"] = (self._topics.sum(axis=1) - seen).astype(float)
+        return found
 
     def _report(self, experiment: _Experiment, today: int) -> None:
         """Exposures are reported a day later, a metric a day after its window's end."""
@@ -145,13 +177,19 @@ class SimulatedPlatform:
             for place, arm in enumerate(experiment.arms):
                 users = who[self._production.arm[who] == experiment.first_arm + place]
                 experiment.reports.append((today + DELAY, self._sum(experiment, arm, metric, entered, users)))
+                if metric in (SLICED, "exposures"):
+                    for number, name in enumerate(SLICES):
+                        part = users[self._device[users] == number]
+                        report = self._sum(experiment, arm, f"{metric}/{name}", entered, part)
+                        experiment.reports.append((today + DELAY, report))
 
     def _sum(self, experiment: _Experiment, arm: str, metric: str, entered: int, users: Ids) -> CohortReport:
         name = experiment.name
         report = CohortReport(experiment=name, arm=arm, entered=entered, metric=metric, users=len(users))
-        if metric == "exposures":
+        whole = metric.partition("/")[0]
+        if whole == "exposures":
             return report
-        y, x = self._sums[metric][users], self._before[users]
+        y, x = self._sums[whole][users], self._before[users]
         return CohortReport(
             experiment=name, arm=arm, entered=entered, metric=metric, users=len(users), n=float(len(users)),
             y=float(y.sum()), yy=float(y @ y), x=float(x.sum()), xx=float(x @ x), xy=float(x @ y),

@@ -23,6 +23,8 @@ CURIOSITY, CURIOSITY_DAYS = 0.15, 5.0
 """Logits of clicking that a new ranking adds on its first day for a user, and how fast that wears off."""
 NEVER = 10**6
 """A day that does not come."""
+CRASH_S = 20.0
+"""What a crash feels like, in seconds of waiting."""
 FELT = 0.3
 """Weight of the last visit in how slow the service feels."""
 
@@ -68,6 +70,8 @@ class ExportedPolicy:
     bait: float = 0.0
     blur: float = 1.0
     latency_s: float = 0.0
+    crash_rate: float = 0.0
+    """The share of visits in which it fails."""
 
     def scores(self, production: Production, visits: Visits) -> Singles:
         items, chosen = production.items, visits.items
@@ -109,7 +113,7 @@ class Production(World):
 
     def live(self, rankers: tuple[Ranker, ...]) -> Day:
         """One day: each visitor is served by the ranker that `arm` names."""
-        slower = np.array([ranker.latency_s for ranker in rankers])
+        slower = np.array([ranker.latency_s + CRASH_S * crash_rate(ranker) for ranker in rankers])
         age = np.maximum(self.day - self.since, 0)
         new = (self.day >= self.since) & (self.arm > 0)
         curious = np.where(new, CURIOSITY * np.exp(-age / CURIOSITY_DAYS), 0.0)
@@ -140,6 +144,11 @@ class Production(World):
         begin = rng.integers(0, circle, self.config.users)[who, None]
         stride = rng.integers(1, circle, self.config.users)[who, None]
         return newest + (begin + stride * np.arange(RETRIEVED)) % circle
+
+
+def crash_rate(ranker: Ranker) -> float:
+    """The share of visits in which a ranker fails; a ranker that does not say never does."""
+    return float(getattr(ranker, "crash_rate", 0.0))
 
 
 @dataclass(frozen=True, slots=True)

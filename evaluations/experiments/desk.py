@@ -15,6 +15,13 @@ from evaluations.experiments.moments import Moments, theta_of
 from evaluations.experiments.rules import Plan, decide
 from evolve.contracts import Action, CohortReport, Decision
 
+GUARDRAILS = (
+    "early_active", "crash_free", "diversity", "revenue",
+    "early_active/phone", "early_active/computer", "early_active/television",
+)  # fmt: skip
+"""More is better of each; what comes after a slash is a slice of users, which must not be harmed while all others gain.
+A platform that does not report one of them loses nothing but its guard."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
@@ -25,7 +32,7 @@ class Trial:
     shares: Mapping[str, float]
     plan: Plan
     north_star: str = "north_star"
-    guardrails: tuple[str, ...] = ("early_active",)
+    guardrails: tuple[str, ...] = GUARDRAILS
 
     @property
     def challengers(self) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class Ledger:
         if found := self._trouble.get(experiment):
             return found
         for (name, arm, entered, metric), report in self._reports.items():
-            exposed = self._reports.get((name, arm, entered, EXPOSURES))
+            exposed = self._reports.get((name, arm, entered, _exposures_of(metric)))
             if name == experiment and exposed and report.users != exposed.users:
                 return f"{arm}, day {entered}: {metric} of {report.users} users, but {exposed.users} were exposed"
         return ""
@@ -87,13 +87,19 @@ class Ledger:
         return float(log_mismatch(counts, np.array(list(shares.values()))))
 
 
+def _exposures_of(metric: str) -> str:
+    """A slice of users has exposures of its own: those of `early_active/phone` are `exposures/phone`."""
+    _, slash, part = metric.partition("/")
+    return EXPOSURES + slash + part
+
+
 def _wrong(report: CohortReport, before: CohortReport | None) -> str:
     numbers = np.array([report.n, report.y, report.yy, report.x, report.xx, report.xy])
     if not np.isfinite(numbers).all():
         return f"{report.metric} is not a number"
     if report.users < 0 or report.n < 0 or report.n > report.users:
         return f"{report.metric} has values of {report.n:g} users of {report.users}"
-    if report.metric != EXPOSURES and report.n < report.users:
+    if report.metric != _exposures_of(report.metric) and report.n < report.users:
         return f"{report.metric} lacks {report.users - report.n:g} of {report.users} users"
     if report.n > 0 and report.yy * report.n < report.y**2 * (1 - 1e-9):
         return f"{report.metric} has a negative variance"

@@ -58,11 +58,11 @@ def promising(estimate: Estimate, plan: Plan, alpha: float | Floats) -> Flags:
     return ever(evidence(estimate, plan.bet, plan), alpha)
 
 
-def harmful(guardrail: Estimate, plan: Plan) -> Flags:
-    """Whether the evidence that the guardrail got worse has reached `harm_alpha` by each look; from the first cohort,
-    since a harm must not wait, and normal enough with `least_users`."""
+def harmful(guardrail: Estimate, plan: Plan, share: float = 1.0) -> Flags:
+    """Whether the evidence that the guardrail got worse has reached its `share` of `harm_alpha` by each look; from the
+    first cohort, since a harm must not wait, and normal enough with `least_users`."""
     enough = (guardrail.users >= plan.least_users) & (guardrail.information > 0)
-    return ever(np.where(enough, log_evidence(guardrail.mirrored(), plan.harm_bet), -np.inf), plan.harm_alpha)
+    return ever(np.where(enough, log_evidence(guardrail.mirrored(), plan.harm_bet), -np.inf), plan.harm_alpha * share)
 
 
 def futile(estimate: Estimate, plan: Plan) -> Flags:
@@ -112,10 +112,12 @@ def _action(
 ) -> tuple[Action, str]:
     if log_mismatch >= -np.log(plan.mismatch_alpha):
         return Action.QUARANTINE, f"users are not split as asked: evidence e^{log_mismatch:.1f} of a mismatch"
-    for name, guardrail in guardrails.items():
-        if _last(harmful(guardrail, plan)):
-            effect = float(guardrail.effect[-1])
-            return Action.ROLL_BACK, f"{name} changed by {effect:+.2%}: evidence of harm at level {plan.harm_alpha}"
+    reported = {name: guardrail for name, guardrail in guardrails.items() if guardrail.effect.shape[-1]}
+    level = plan.harm_alpha / max(len(reported), 1)
+    harmed = [name for name, one in reported.items() if _last(harmful(one, plan, 1.0 / len(reported)))]
+    if harmed:
+        changed = ", ".join(f"{name} by {float(reported[name].effect[-1]):+.2%}" for name in harmed)
+        return Action.ROLL_BACK, f"changed for the worse: {changed}; evidence of harm at level {level:.2g}"
     late = north_star.effect.shape[-1] >= plan.most_cohorts
     if _last(promising(north_star, plan, alpha)):
         return _guarded(guardrails, plan, alpha, late)

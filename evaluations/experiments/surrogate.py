@@ -94,10 +94,14 @@ class Surrogate:
     covariance: Floats
     rest: Floats
 
-    def forecast(self, persona: str, proxies: Mapping[str, Reading]) -> Forecast:
-        """Of a challenger whose proxies were measured so; a persona that was never met departs as any might."""
-        true = Lesson(name="", persona=persona, proxies=proxies, north_star=Reading(value=0.0, error=0.0))
-        return self.promise(true)
+    def forecast(
+        self, persona: str, proxies: Mapping[str, Reading], shared: Mapping[tuple[str, str], float] | None = None
+    ) -> Forecast:
+        """Of a challenger whose proxies were measured so; a persona that was never met departs as any might. Errors
+        that proxies share cancel where `shared` tells of them."""
+        pairs = {pair: value for pair, value in (shared or {}).items() if NORTH_STAR not in pair}
+        true = Reading(value=0.0, error=0.0)
+        return self.promise(Lesson(name="", persona=persona, proxies=proxies, north_star=true, shared=pairs))
 
     def promise(self, lesson: Lesson) -> Forecast:
         """What its proxies say that its north star will be measured as: the forecast, and the error on top of it."""

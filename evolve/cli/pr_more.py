@@ -65,7 +65,8 @@ def _offer(desk: Opened, number: int, base: str) -> Offer:
     title = text.partition("\n")[0].removeprefix("# ")
     into = base or (target.branch.removeprefix("refs/heads/") if target else "") or "main"
     where = target.repository if target else desk.lineage.path
-    return Offer(repository=where, branch=branch(run, number), base=into, title=title, body=text)
+    name = branch(run, number) if target else desk.desk.branch(number).removeprefix("refs/heads/")
+    return Offer(repository=where, branch=name, base=into, title=title, body=text)
 
 
 @contextmanager

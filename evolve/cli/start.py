@@ -191,7 +191,8 @@ def _first_lines(run: Run, folder: RunFolder, agent: Agent | None) -> None:
         f"proposer {_proposer_line(agent)}\n"
         f"space    [bold]{safe(run.space.name)}[/]: {safe(run.space.summary)}\n"
         f"budget   {settings.budget} proposals, seed {settings.seed}, workers {settings.workers}\n"
-        f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n",
+        f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n"
+        f"watch    {safe(command(f'ui {folder.name}', folder.path.parent))}\n",
         soft_wrap=True,
     )
 
@@ -241,7 +242,7 @@ def _next_steps(archive: Archive, folder: RunFolder, runs: Path) -> None:
 
     page = write(archive, Lineage(folder.lineage), folder.report)
     champion = archive.champion.number if archive.champion else 0
-    more = [command("log", runs), command(f"show {champion}", runs)]
+    more = [command(f"ui {folder.name}", runs), command("log", runs), command(f"show {champion}", runs)]
     if not archive.ended:
         more = [command(f"start --resume {folder.name}", runs), *more]
     said = "\n        ".join(safe(line) for line in more)

@@ -149,7 +149,7 @@ class Desk:
         if not new.conflicts:
             tip = self._series(f"refs/evolve/opening/{number}", main, new.steps)
             verdict = judge(new.steps[-1].tree, ground, alpha_of(self._archive.looks))
-            self._lineage.point(self._branch(number), tip)
+            self._lineage.point(self.branch(number), tip)
             self._lineage.drop(f"refs/evolve/opening/{number}")
             body |= {"commit": tip, "verdict": verdict_to_json(verdict)}
             if (target := self.target) and verdict.decision == "better":
@@ -168,7 +168,7 @@ class Desk:
         self._archive.apply(self._journal.append("attributed", body))
         return self._archive.reviews[-1]
 
-    def _branch(self, number: int) -> str:
+    def branch(self, number: int) -> str:
         """The branch that it has, whatever the run was called then."""
         names = (n for n in self._lineage.heads() if n.startswith("evolve/") and n.endswith(f"/{number}"))
         return f"refs/heads/{next(names, f'evolve/{self._run}/{number}')}"

@@ -59,8 +59,11 @@ class DeskPages:
         try:
             with at_desk(reading.folder, self._site.clock) as run:
                 _decision(run, what)(number, text)
+                said = run.desk.said_of_target
         except EvolveError as error:
             return self._page(request, problem=str(error), text=text, status=409)
+        if said:  # what became of it in the user's own repository is told once, and by nobody else
+            return self._page(request, done=f"{SAID[what]} {said[0].upper()}{said[1:]}.")
         where = f"/runs/{quote(reading.folder.name, safe='')}/pulls/{number}?done={what}"
         return RedirectResponse(where, status_code=303)
 

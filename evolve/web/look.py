@@ -17,7 +17,7 @@ from evolve.web import charts, trials
 from evolve.web.candidate import context_of, metric_rows
 from evolve.web.diffs import compare as compare_trees
 from evolve.web.readings import Reading
-from evolve.web.site import Site
+from evolve.web.site import Site, clean
 
 PAGE = 100
 Context = Callable[[Reading], dict[str, Any]]
@@ -130,7 +130,7 @@ def columns(reading: Reading) -> dict[str, Any]:
         name = proposal.technique if proposal else "seed"
         if name not in places:
             places[name] = len(names)
-            names.append(name)
+            names.append(clean(name))
         techniques.append(places[name])
         personas.append(str(proposal.persona) if proposal else "seed")
         states.append("promoted" if number in promoted else _state(number, outcome))

@@ -172,6 +172,9 @@ SAYINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "proposed": lambda body: f"{body['proposal']['technique']}: {body['proposal']['hypothesis']}",
     "refused": lambda body: f"{body['proposal']['technique']}: {body['reason']}",
     "confirmed": _confirmed,
+    "launched": lambda body: f"{body['experiment']}: candidate {body['challenger']} against {body['control']}",
+    "decided": lambda body: f"{body['experiment']}, day {body['day']}: {body['decision'].get('reason', '')}",
+    "day_ended": lambda body: f"day {body['day']}; {body['champion']} serves production",
     "final": lambda body: f"the champion against the seed, test labels: {body['verdict']['decision']}",
 }
 """Kinds of records whose body says it all. A kind that is not here is told by its reason, if it has one."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from evolve.contracts import Clock
@@ -24,7 +25,7 @@ class Site:
         self.shelf, self.clock = Shelf(runs), clock
         self._pages = Environment(
             loader=PackageLoader("evolve.web", "templates"), autoescape=True, undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
+            trim_blocks=True, lstrip_blocks=True, finalize=clean,
         )  # fmt: skip
         self._pages.filters |= self._filters()
 
@@ -53,6 +54,13 @@ class Site:
             "clock": _clock,
             "duration": duration,
         }
+
+
+def clean(value: Any) -> Any:
+    """A text without control characters and reversed writing, which would show another text than what is there."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(c for c in value if c in "\n\t" or c.isprintable())
 
 
 def _path(name: str) -> str:

@@ -94,7 +94,7 @@ def _evidence(one: Experiment, x: Scale) -> tuple[str, float]:
     needed = max(-math.log(max(one.looks[-1].decision.alpha, 1e-12)), 1e-6)
     found = [(look.day, look.decision.log_e) for look in one.looks if math.isfinite(look.decision.log_e)]
     top = max([1.15 * needed, *(1.05 * value for _, value in found)])
-    y = Scale(low=min([0.0, *(value for _, value in found)]), high=top, start=EVIDENCE_HEIGHT - 4, end=4)
+    y = Scale(low=min([0.0, *(value for _, value in found)]), high=top, start=EVIDENCE_HEIGHT - 4, end=8)
     return "M" + "L".join(f"{x(day)} {y(value)}" for day, value in found) if found else "", y(needed)
 
 

@@ -15,7 +15,7 @@ from evaluations.experiments.desk import Trial, judge
 from evaluations.experiments.evidence import Bet
 from evaluations.experiments.ledger import Ledger
 from evaluations.experiments.rules import Plan
-from evaluations.platform import WINDOWS, SimulatedPlatform, hashed
+from evaluations.platform import SLICES, WINDOWS, SimulatedPlatform, hashed
 from evaluations.production import ExportedPolicy, Production
 from evaluations.production_truth import CHAMPION, FAMILIES, Kind, candidates, live, true_effects
 from evaluations.world import WorldConfig
@@ -29,11 +29,12 @@ BETTER = replace(CHAMPION, name="better", blur=0.3, bait=-1.5)
 SLOW = replace(CHAMPION, name="slow", latency_s=6.0)
 BAIT = replace(CHAMPION, name="bait", bait=1.2)
 TWIN = replace(CHAMPION, name="twin")
+CRASHING = replace(CHAMPION, name="crashing", crash_rate=0.4)
 EVEN = {"champion": 0.5, "twin": 0.5}
 
 
 def platform(kind: Kind = Kind.ALIGNED, users: int = USERS, *more: ExportedPolicy) -> SimulatedPlatform:
-    rankers = {ranker.name: ranker for ranker in (CHAMPION, BETTER, SLOW, BAIT, TWIN, *more)}
+    rankers = {ranker.name: ranker for ranker in (CHAMPION, BETTER, SLOW, BAIT, TWIN, CRASHING, *more)}
     return SimulatedPlatform(Production(replace(SMALL, family=FAMILIES[kind]), users), rankers, "champion")
 
 
@@ -179,7 +180,7 @@ def test_nothing_is_reported_before_its_window_is_over():
     there.launch("e", EVEN, 1.0)
     for day in range(66):
         for report in there.observe(day):
-            window = WINDOWS.get(report.metric, (0, 1))[1]
+            window = WINDOWS.get(report.metric.partition("/")[0], (0, 1))[1]
             assert day == report.entered + window
 
 
@@ -191,9 +192,15 @@ def test_asking_for_a_day_again_gives_its_reports_again():
 
 
 def test_every_exposed_user_is_counted_once_in_every_metric(reports):
-    exposed = {(r.arm, r.entered): r.users for r in reports if r.metric == "exposures"}
+    def part(metric: str) -> str:
+        return metric.partition("/")[2]
+
+    exposed = {(r.arm, r.entered, part(r.metric)): r.users for r in reports if r.metric.startswith("exposures")}
     for report in reports:
-        assert report.users == exposed[report.arm, report.entered]
+        assert report.users == exposed[report.arm, report.entered, part(report.metric)]
+    for arm, entered in {key[:2] for key in exposed}:
+        slices = [exposed[arm, entered, device] for device in SLICES]
+        assert sum(slices) == exposed[arm, entered, ""]
 
 
 # --- the ledger ------------------------------------------------------------------------------------
@@ -272,8 +279,31 @@ def test_the_reported_interval_holds_the_true_effect():
 
 
 def test_a_slow_ranking_is_rolled_back_within_weeks():
-    found = judged("slow", 25)
+    found = judged("slow", 35)
     assert found.action is Action.ROLL_BACK and "early_active" in found.reason
+
+
+def test_a_ranking_that_crashes_is_rolled_back_for_its_crashes():
+    found = judged("crashing", 35)
+    assert found.action is Action.ROLL_BACK and "crash_free" in found.reason
+
+
+def test_harm_to_one_slice_of_users_is_seen_where_all_others_gain():
+    """Users with a television lose most of their days, the others gain a little."""
+    found = []
+    for report in lived(35, EVEN):
+        factor = {"early_active/television": 0.3, "early_active/phone": 1.05}.get(report.metric, 1.0)
+        factor = factor if report.arm == "twin" else 1.0
+        found.append(replace(report, y=report.y * factor, yy=report.yy * factor**2, xy=report.xy * factor))
+    decision = judged("twin", 35, found)
+    assert decision.action is Action.ROLL_BACK and "television" in decision.reason
+
+
+def test_guards_are_on_what_people_see_and_what_is_earned(reports):
+    metrics = {report.metric for report in reports}
+    assert {"diversity", "revenue", "crash_free", *(f"early_active/{device}" for device in SLICES)} <= metrics
+    by_metric = {m: sum(r.y for r in reports if r.metric == m) for m in ("crash_free", "early_active", "diversity")}
+    assert by_metric["crash_free"] == by_metric["early_active"] < by_metric["diversity"]
 
 
 def test_a_twin_is_never_promoted():
@@ -282,7 +312,8 @@ def test_a_twin_is_never_promoted():
 
 def test_nothing_is_promoted_on_reports_that_can_not_be_trusted():
     found = lived(80, {"champion": 0.5, "better": 0.5})
-    broken = [replace(r, y=float("nan")) if i == 300 else r for i, r in enumerate(found) if r.metric != "exposures"]
+    bad = next(report for report in found if report.metric == "clicks")
+    broken = [replace(r, y=float("nan")) if r is bad else r for r in found if r.metric != "exposures"]
     assert judged("better", 80, broken).action is Action.QUARANTINE
 
 

@@ -80,6 +80,14 @@ def test_a_server_in_trouble_is_left_in_time_and_the_command_works_again(server,
     assert pushed(folder, server.url).returncode == 0 and server.branches() == ["evolve/toy/1"]
 
 
+def test_a_run_that_has_another_name_now_pushes_the_branch_that_it_has(server, folder):
+    assert evolve("pr", "list", "--run", folder).returncode == 0
+    renamed = folder.rename(folder.with_name("other"))
+    ended = pushed(renamed, server.url)
+    assert ended.returncode == 0, ended.stderr
+    assert server.branches() == ["evolve/toy/1"]
+
+
 def offer(folder: Path, **changes: str) -> Offer:
     words = {"branch": "evolve/toy/1", "base": "main", "title": "better", "body": "why"} | changes
     return Offer(repository=folder / "lineage.git", **words)

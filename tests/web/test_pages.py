@@ -128,6 +128,7 @@ def assert_harmless(tab) -> None:
     handlers = "[...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).filter(a => /^on/.test(a.name))"
     assert tab.evaluate(f"{handlers}.length") == 0
     assert tab.evaluate("document.querySelectorAll('iframe, base, object, embed, math, mtext, main img').length") == 0
+    assert not tab.evaluate(r"/[\u202a-\u202e\u2066-\u2069\u0000\u001b]/.test(document.body.innerText)")
     assert tab.evaluate("[...document.links].every(a => a.origin === location.origin)")
     assert tab.evaluate("[...document.forms].every(f => f.method === 'dialog' || f.action.startsWith(location.origin))")
     assert not [said for said in tab.wrong if "404" not in said]

@@ -6,8 +6,8 @@
   const tip = byId("tip"), told = byId("told"), legend = byId("legend");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const PERSONAS = {optimizer: "#f59e0b", architecture: "#3b82f6", reward: "#ec4899", kernel: "#14b8a6", seed: "#78716c"};
-  const EDGE = 44, NEAR = 14, MOST = 400, NAMED = 40;
-  let data = null, reach = [0, 1], places = [], children = [], view = {x: 0, y: 0, k: 1}, chosen = -1, over = -1, way = new Set(), due = false;
+  const EDGE = 44, NEAR = 14, MOST = 400, NAMED = 40, ROOMY = 640;
+  let data = null, reach = [0, 1], tall = 1.14, places = [], children = [], view = {x: 0, y: 0, k: 1}, chosen = -1, over = -1, way = new Set(), due = false;
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const STATES = () => ({promoted: colour("--promoted"), scored: colour("--scored"), failed: colour("--failed"),
@@ -23,6 +23,7 @@
     const high = Math.max(gains[gains.length - 1], data.floor * 2, 1e-9);
     const low = Math.max(gains[0], -high / 2), span = (high - low) || 1;
     reach = [low, low + span];
+    tall = data.gains.includes(null) ? 1.14 : 0.98;
     return data.parents.map((_, n) => {
       const gain = data.gains[n], x = count > 1 ? n / (count - 1) : 0;
       // Without a score there is no height: those stand in a band of their own below all others.
@@ -33,6 +34,7 @@
   function byFamily() {
     const count = data.parents.length, depth = new Int32Array(count), row = new Float64Array(count), stack = [0];
     let leaf = 0, deepest = 1;
+    tall = 1.14;
     const order = [];
     while (stack.length) {
       const n = stack.pop();
@@ -74,7 +76,7 @@
   }
 
   const size = () => ({w: canvas.clientWidth, h: canvas.clientHeight});
-  const sx = (n, w) => EDGE + places[n][0] * (w - 2 * EDGE), sy = (n, h) => EDGE + places[n][1] * (h - 2 * EDGE) / 1.14;
+  const sx = (n, w) => EDGE + places[n][0] * (w - 2 * EDGE), sy = (n, h) => EDGE + places[n][1] * (h - 2 * EDGE) / tall;
   const at = (n) => { const {w, h} = size(); return [sx(n, w) * view.k + view.x, sy(n, h) * view.k + view.y]; };
 
   function edge(path, from, to) {
@@ -122,7 +124,7 @@
 
   // The grid of gains, and below it the band of those that have none.
   function ground(w, h) {
-    const height = (share) => (EDGE + share * (h - 2 * EDGE) / 1.14) * view.k + view.y;
+    const height = (share) => (EDGE + share * (h - 2 * EDGE) / tall) * view.k + view.y;
     const [low, high] = reach, step = nice((high - low) / (5 * view.k));
     pen.font = "12px Inter, system-ui, sans-serif"; pen.lineWidth = 1; pen.strokeStyle = colour("--line");
     for (let value = Math.ceil(low / step) * step; value <= high; value += step) {
@@ -161,7 +163,7 @@
     const name = (n, text) => { if (inside(n)) pen.fillText(text, Math.min(spots[n][0] - 24, canvas.clientWidth - 120), spots[n][1] - 14); };
     name(0, "seed");
     if (data.champion) name(data.champion, `#${data.champion} champion`);
-    if (count * 1.0 / view.k ** 2 > NAMED) return;
+    if (count / view.k ** 2 > NAMED || canvas.clientWidth < ROOMY) return;
     pen.font = "11px Inter, system-ui, sans-serif"; pen.fillStyle = colour("--quiet");
     for (let n = 1; n < count; n++) if (n !== data.champion && inside(n)) pen.fillText(`#${n} ${short(data.techniques.names[data.techniques.codes[n]])}`, Math.min(spots[n][0] + 4, canvas.clientWidth - 150), spots[n][1] - 9);
   }
