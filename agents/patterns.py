@@ -123,8 +123,11 @@ def _keywords(text: str) -> frozenset[tuple[str, str]]:
 
 @lru_cache(maxsize=4096)
 def _defined(text: str) -> frozenset[str]:
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return frozenset(node.name for node in ast.walk(_parsed(text)) if isinstance(node, kinds))
+    return frozenset(
+        node.name
+        for node in ast.walk(_parsed(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    )
 
 
 def _last(function: ast.expr) -> str:

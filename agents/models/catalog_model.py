@@ -68,7 +68,7 @@ class CatalogModel:
 
     def handler(self) -> Any:
         """Itself as LiteLLM asks custom providers."""
-        from litellm import CustomLLM
+        from litellm.llms.custom_llm import CustomLLM
         from litellm.types.utils import Choices, Message, Usage
 
         answer = self.answer
