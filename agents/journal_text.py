@@ -9,23 +9,35 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Literal
 
 from agents.models.words import tokens_in
 from evolve.contracts import Attempt, History, Scored, Tree
 
 DIFF_LINES, LINE_LENGTH = 8, 100
+TOP = 5
+Form = Literal["sorted", "whole", "top", "none"]
+"""`sorted`: the best first, in parts where not all fits. For ablations: `whole` keeps the order of time (the latest,
+where not all fits), `top` shows the best few alone, `none` nothing."""
 PAGE = 20
 """Attempts a page."""
 LATEST, FAILURES = 0.2, 0.2
 """Shares of the budget that the latest attempts and the failures may take where not all fits."""
 
 
-def journal_text(history: History, tokens: int) -> str:
+def journal_text(history: History, tokens: int, form: Form = "sorted") -> str:
     """The journal in at most `tokens` tokens by our estimate."""
     if not history.attempts:
         return "Nothing was tried yet."
+    if form == "none":
+        return "The journal is not shown."
     rows = _Rows(history)
     ranked = sorted(history.attempts, key=_rank)
+    if form == "top":
+        return "\n".join(["The best attempts:", *rows.fitting(ranked[:TOP], tokens).values()])
+    if form == "whole":
+        shown = rows.fitting(reversed(history.attempts), tokens - 20)
+        return "\n".join([f"{len(shown)} of {len(ranked)} attempts, in their order:", *reversed(shown.values())])
     whole = rows.fitting(ranked, tokens - tokens_in(_head(len(ranked), 0)))
     if len(whole) == len(ranked):
         return "\n".join([_head(len(ranked), 0), *whole.values()])

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from agents import prompt
+from agents import brief, prompt
 from agents.answers import SCHEMA, Draft, ToolCall, read_answer
 from agents.catalog import by_deficit
 from agents.diffs.answer import apply_answer
@@ -24,6 +24,7 @@ from agents.diffs.change import Refused
 from agents.experience import Experience, Parent, read
 from agents.graph import build
 from agents.guards import read_guards
+from agents.journal_text import Form
 from agents.model_choice import ordered
 from agents.models.client import Models
 from agents.persona_files import Role
@@ -46,6 +47,11 @@ class AgentSettings:
     repairs: int = 2
     tool_calls: int = 3
     changed_lines: int = 80
+    journal: Form = "sorted"
+
+
+SMALL = AgentSettings(prompt_tokens=3_000, answer_tokens=600, temperature=0.5, repairs=1)
+"""For a model of about a billion parameters on a processor: it loses its way in more, and takes minutes to read it."""
 
 
 class OfflineAgent:
@@ -123,8 +129,10 @@ class OfflineAgent:
             tools=tuple(self._tools.values()),
             steering=self._steering(history.number),
             changed_lines=self._settings.changed_lines,
+            journal=self._settings.journal,
         )
-        messages = prompt.build(situation, self._settings.prompt_tokens)
+        tokens = self._settings.prompt_tokens
+        messages = (brief if tokens < brief.UNDER else prompt).build(situation, tokens)
         models = tuple(ordered(self._weights, history, role.persona, rng))
         return replace(turn, role=role, move=move, parent=parent, messages=messages, models=models)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from agents.catalog import QUOTAS
 from agents.experience import Parent
 from agents.guards import Guard, guard_text
-from agents.journal_text import journal_text
+from agents.journal_text import Form, journal_text
 from agents.models.words import Message, tokens_in
 from agents.persona_files import Role
 from evolve.contracts import History, Move, SearchSpace, Tool
@@ -61,6 +61,7 @@ class Situation:
     tools: Sequence[Tool]
     steering: Sequence[str]
     changed_lines: int
+    journal: Form = "sorted"
 
 
 def build(situation: Situation, tokens: int) -> tuple[Message, ...]:
@@ -68,7 +69,7 @@ def build(situation: Situation, tokens: int) -> tuple[Message, ...]:
     system = f"{situation.role.text}\n\n{FORMAT}{_tools(situation.tools)}"
     before, after = _before(situation), _after(situation)
     left = tokens - tokens_in(system + before + after) - 64
-    journal = data(journal_text(situation.history, max(LEAST_JOURNAL, left)))
+    journal = data(journal_text(situation.history, max(LEAST_JOURNAL, left), situation.journal))
     return (
         Message(role="system", text=system),
         Message(role="user", text=f"{before}\n## Journal\n{journal}\n{after}"),
@@ -113,9 +114,9 @@ def _after(s: Situation) -> str:
         for move, share in QUOTAS.items()
     )
     parts = [f"## Parent: {s.parent.label}\n{data(chr(10).join(files + others))}"]
-    observables = _observables(s)
-    if observables:
-        parts.append(f"## Numbers that #{number} reports\n{data(observables)}")
+    known = observables(s)
+    if known:
+        parts.append(f"## Numbers that #{number} reports\n{data(known)}")
     parts.append(f"## Quotas\n{quotas}\nThis proposal's move is {s.move.value}.")
     if s.steering:
         parts.append("## A person asks\n" + "\n".join(f"- {text}" for text in s.steering))
@@ -126,7 +127,7 @@ def _after(s: Situation) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _observables(s: Situation) -> str:
+def observables(s: Situation) -> str:
     """What the parent reported; the seed's are those of any attempt."""
     mine = [a for a in s.history.attempts if a.candidate.commit == s.parent.candidate.commit]
     outcomes = [a.outcome for a in mine or s.history.attempts[:1] if a.outcome.kind == "scored"]

@@ -18,7 +18,7 @@ from evaluations.sessions import Route, Sessions
 from evolve.config import cache_folder
 from evolve.contracts import Candidate, Sandbox, SearchSpace, Tree
 from evolve.errors import SandboxError
-from evolve.wiring import load_task
+from evolve.measuring import load_task
 from sandbox.choose import choose
 from search_spaces.space import load
 from tests.attacks.corpus import ATTACKS

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,14 +45,16 @@ class Timing:
 
 
 def finished(
-    space: str, seed: int, *, budget: int, world: str = "aligned", place: Path = PLACE
+    space: str, seed: int, *, budget: int, world: str = "aligned", place: Path = PLACE, more: Sequence[str] = ()
 ) -> tuple[RunFolder, Archive, Timing]:
-    """The run of that space, world and seed, driven to its end by the command line."""
+    """The run of that space, world and seed, driven to its end by the command line; `more` are further words of it."""
     out = place / world
-    folder = RunFolder(out / f"{space}-{seed}")
+    folder = RunFolder(out / f"{space.replace(':', '-')}-{seed}")
     kept = folder.path / "timing.json"
     if not kept.exists():
-        timing = _drive(folder, ["--space", space, "--seed", str(seed), "--budget", str(budget), "--world", world])
+        timing = _drive(
+            folder, ["--space", space, "--seed", str(seed), "--budget", str(budget), "--world", world, *more]
+        )
         kept.write_text(json.dumps(asdict(timing)))
     return folder, read_archive(folder), Timing(**json.loads(kept.read_text()))
 

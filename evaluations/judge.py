@@ -13,10 +13,10 @@ from typing import TypeVar
 
 from evaluations.blame import blamed
 from evaluations.observables import claims, did_not_move, mean_of, means
-from evaluations.sessions import Continue, Route, Sessions
+from evaluations.sessions import Continue, Route, Walks
 from evaluations.statistics import Paired, SeedVariance, as_seed, pair, undecided, verdict
 from evaluations.store import Store, Walk, seed_of, walk_key
-from evaluations.task import Task
+from evaluations.task import Yardstick
 from evolve.contracts import (
     Candidate,
     Evidence,
@@ -53,7 +53,7 @@ class Judge:
     """Implements `contracts.Evaluator` for any space with a task. Safe to call from several threads."""
 
     def __init__(
-        self, space: SearchSpace, task: Task, sessions: Sessions, store: Store, seed: int, report: Report = _silent
+        self, space: SearchSpace, task: Yardstick, sessions: Walks, store: Store, seed: int, report: Report = _silent
     ) -> None:
         self._space, self._task, self._sessions, self._store = space, task, sessions, store
         self._seed, self._report = seed, report

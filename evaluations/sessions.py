@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,14 @@ class Route:
     split: Split
     seed: int
     final: bool = False
+
+
+class Walks(Protocol):
+    """What takes a candidate up the rungs of one session."""
+
+    def walk(self, candidate: Candidate, route: Route, on_rung: Continue | None = None) -> Walk:
+        """Runs the route's rungs in order. A fault ends the walk and is part of it. Raises SandboxError."""
+        ...
 
 
 @dataclass(slots=True)

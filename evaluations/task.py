@@ -23,8 +23,8 @@ class Batch:
     shape: tuple[int, ...]
 
 
-class Task(Protocol):
-    """The labels and the metrics of one search space; lives in the trusted zone."""
+class Yardstick(Protocol):
+    """What a search space is measured by."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -35,6 +35,14 @@ class Task(Protocol):
     def digest(self) -> str:
         """sha256 over the data and the splits."""
         ...
+
+    def floors(self) -> Mapping[str, Mapping[str, float]]:
+        """Plain baselines, on the test split where there is one (Popularity, EASE, ...): name -> metric -> mean."""
+        ...
+
+
+class Task(Yardstick, Protocol):
+    """The labels and the metrics of one search space; lives in the trusted zone."""
 
     def training_folder(self, *, final: bool) -> Path:
         """A read-only folder of `.npy` files for the candidate, shared by all candidates and free of any
@@ -50,8 +58,4 @@ class Task(Protocol):
     ) -> tuple[NDArray[np.int64], Mapping[str, Floats]]:
         """Users of shape (n,), and per metric one number per user, NaN where undefined. `answers` are in
         the order of `batches`."""
-        ...
-
-    def floors(self) -> Mapping[str, Mapping[str, float]]:
-        """Plain baselines on the test split (Popularity, EASE, ...): name -> metric -> mean."""
         ...

@@ -25,14 +25,13 @@ if TYPE_CHECKING:
     from agents.models.catalog_model import CatalogModel
     from agents.models.client import Models
     from agents.models.words import Price, Provider
+    from agents.offline import AgentSettings
     from evolve.contracts import Proposer, SearchSpace, Tool
 
 CATALOG = "catalog"
 THINKING, LOCAL_THINKING = 2, 1
 """Proposals that are thought of at once where nobody says how many; this machine serves one after the other."""
 Report = Callable[[str], None]
-LONG, SHORT = (24_000, 4_096), (3_000, 800)
-"""Tokens of a prompt and of an answer, at most: for a provider's models, and for one on this machine's processor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +90,11 @@ def _agent(
     while asked.startswith("replay/"):
         asked = saved(find(runs, asked.removeprefix("replay/"))).model
     weights = model_weights(asked)
-    lengths = _lengths(config, weights)
+    settings = settings_of(config, weights)
     cards = CatalogModel()
     provider = _provider(weights, config, store, source, cards)
     if source is None:
-        provider = _with_local(weights, provider, lengths, stack)
+        provider = _with_local(weights, provider, settings, stack)
     prices = {model: known_price(provider, model) for model in weights}
     models = Models(
         provider=provider,
@@ -111,12 +110,11 @@ def _agent(
 
     def make(space: SearchSpace, tools: Sequence[Tool]) -> Proposer:
         from agents.catalog import CatalogProposer
-        from agents.offline import AgentSettings, OfflineAgent
+        from agents.offline import OfflineAgent
         from agents.persona_files import read_roles
         from agents.tools import Lint, ReadJournal, Retrieve
 
         cards.techniques = space.techniques
-        settings = AgentSettings(prompt_tokens=lengths[0], answer_tokens=lengths[1])
         own = (ReadJournal(), Retrieve(space=space), Lint(space=space, changed_lines=settings.changed_lines))
         return OfflineAgent(
             name=config.model,
@@ -199,27 +197,32 @@ def _provider(
     return LiteLLM(secrets=Secrets(os.environ), api_base=config.api_base, given_price=given, catalog=cards)
 
 
-def _lengths(config: ModelConfig, weights: Mapping[str, float]) -> tuple[int, int]:
-    """The most tokens of a prompt and of an answer: as asked, else what suits the slowest of the models."""
+def settings_of(config: ModelConfig, weights: Mapping[str, float]) -> AgentSettings:
+    """How the agent works: with short prompts where one of the models runs on this machine's processor."""
     from agents.models.local import is_local
+    from agents.offline import SMALL, AgentSettings
 
-    prompt, answer = SHORT if any(map(is_local, weights)) else LONG
-    return config.prompt_tokens or prompt, config.answer_tokens or answer
+    fitting = SMALL if any(map(is_local, weights)) else AgentSettings()
+    return replace(
+        fitting,
+        prompt_tokens=config.prompt_tokens or fitting.prompt_tokens,
+        answer_tokens=config.answer_tokens or fitting.answer_tokens,
+    )
 
 
-def _with_local(weights: Mapping[str, float], rest: Provider, lengths: tuple[int, int], stack: ExitStack) -> Provider:
+def _with_local(weights: Mapping[str, float], rest: Provider, settings: AgentSettings, stack: ExitStack) -> Provider:
     """The provider, with a server for each model in a file of this machine's; `stack` ends the servers."""
     from agents.models.litellm_provider import LiteLLM
     from agents.models.local import is_local, model_file, served
     from agents.models.secrets import Secrets
-    from agents.offline import AgentSettings
 
     files = {model: model_file(model, models_folder()) for model in weights if is_local(model)}
     if not files:
         return rest
-    turns = 1 + AgentSettings().repairs + AgentSettings().tool_calls
+    turns = 1 + settings.repairs + settings.tool_calls
+    context_tokens = settings.prompt_tokens + turns * 2 * settings.answer_tokens
     like = LiteLLM(secrets=Secrets(os.environ))
-    return stack.enter_context(served(files, rest, like, lengths[0] + turns * 2 * lengths[1]))
+    return stack.enter_context(served(files, rest, like, context_tokens))
 
 
 def known_price(provider: Provider, model: str) -> Price:

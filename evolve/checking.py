@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from evolve.archive import Archive
 from evolve.config import StartConfig
 from evolve.errors import RunError
+from evolve.measuring import open_walks, yardstick
 from evolve.replay.verify import differences
 from evolve.run_folder import RunFolder
-from evolve.wiring import Report, box_for, load_task, versions
+from evolve.wiring import Report, box_for, versions
 
 if TYPE_CHECKING:
     from evolve.contracts import Evaluator
@@ -42,7 +43,6 @@ def open_verification(
     stranger's. Raises RunError where the labels are not those of the run.
     """
     from evaluations.judge import Judge
-    from evaluations.sessions import Sessions
     from evaluations.store import Store
     from sandbox.canary import plant
     from search_spaces.space import load, with_seed
@@ -51,7 +51,7 @@ def open_verification(
     space = load(settings["space"])
     if settings.get("target"):
         space = with_seed(space, archive.seed.tree)
-    task = load_task(settings["space"], settings["dataset"], settings["world"], cache)
+    task = yardstick(space, settings["dataset"], settings["world"], cache)
     if task.digest != settings["task_digest"]:
         raise RunError(
             f"the run was judged by the labels {settings['task_digest'][:12]}, here are {task.digest[:12]}",
@@ -59,14 +59,17 @@ def open_verification(
         )
     box = box_for(config, folder)
     recorded = {**settings["versions"], "sandbox": settings["sandbox"], "space": settings["space_digest"][:12]}
+    if space.confirmation == "fresh_remeasure":  # no clock ever says the same twice
+        recorded["timing"] = "then"
+        here = {**here, "timing": "now"}
     now = {**here, "sandbox": box.name, "space": space.digest[:12]}
     scratch = RunFolder(folder.path / "verification")
     scratch.path.mkdir(exist_ok=True)
     name = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:12]
     try:
-        with scratch.held():
-            sessions = Sessions(space, task, box, config.workers, canaries=plant(scratch.path / "canaries"))
-            judge = Judge(space, task, sessions, Store(scratch.path / name), settings["seed"], report)
+        canaries = plant(scratch.path / "canaries")
+        with scratch.held(), open_walks(space, task, box, config.workers, canaries=canaries) as walks:
+            judge = Judge(space, task, walks, Store(scratch.path / name), settings["seed"], report)
             yield Verification(evaluator=judge, sandbox=box.name, elsewhere=differences(recorded, now))
             shutil.rmtree(scratch.path)
     finally:

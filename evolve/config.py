@@ -11,6 +11,7 @@ from evolve.errors import UsageError
 
 DEFAULT_SPACE = "video_ranking"
 MOST_THINKING = 16
+LEAST_PROMPT_TOKENS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,8 @@ class ModelConfig:
         for flag, value in (("--budget-usd", self.budget_usd), ("--budget-tokens", self.budget_tokens)):
             if value is not None and value <= 0:
                 raise UsageError(f"{flag} is {value}; it must be above 0")
+        if self.prompt_tokens and self.prompt_tokens < LEAST_PROMPT_TOKENS:
+            raise UsageError(f"--prompt-tokens is {self.prompt_tokens}; it must be {LEAST_PROMPT_TOKENS} or more")
         return self
 
 

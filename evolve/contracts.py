@@ -405,7 +405,7 @@ class SearchSpace(Protocol):
 
 
 class FaultKind(StrEnum):
-    """Why a session gave no frame; always the candidate's doing."""
+    """Why a session ended without what was asked for; always the candidate's doing."""
 
     TIMED_OUT = "timed_out"
     EXITED = "exited"
@@ -413,6 +413,7 @@ class FaultKind(StrEnum):
     PROTOCOL = "protocol"
     RAISED = "raised"
     CAUGHT = "caught"
+    WRONG = "wrong"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

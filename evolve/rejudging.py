@@ -14,9 +14,10 @@ from evolve.contracts import Candidate, Tree, Verdict
 from evolve.errors import RunError, UsageError
 from evolve.fingerprint import fingerprint
 from evolve.lineage import Lineage
+from evolve.measuring import open_walks, yardstick
 from evolve.target import Target
 from evolve.target_wiring import tested
-from evolve.wiring import Report, box_for, load_task, require_same
+from evolve.wiring import Report, box_for, require_same
 
 if TYPE_CHECKING:
     from evolve.contracts import Evaluator, SearchSpace
@@ -69,7 +70,6 @@ def open_rejudging(
     """Opens the judge of a run that nobody writes now. Raises RunError where another process does, or where the space
     or its data are not those of the run."""
     from evaluations.judge import Judge
-    from evaluations.sessions import Sessions
     from evaluations.store import Store
     from sandbox.canary import plant
     from search_spaces.space import load, with_seed
@@ -82,13 +82,13 @@ def open_rejudging(
     seed = _as_candidate(0, lineage.tree(archive.seed.commit))
     if settings.get("target"):
         space = with_seed(space, seed.tree)
-    task = load_task(settings["space"], settings["dataset"], settings["world"], cache)
+    task = yardstick(space, settings["dataset"], settings["world"], cache)
     require_same(first, space, task)
     box = box_for(config, folder, model_answers=settings["proposer"] != "catalog")
     try:
-        with folder.held():
-            sessions = Sessions(space, task, box, config.workers, canaries=plant(folder.path / "canaries"))
-            judge = Judge(space, task, sessions, Store(folder.measurements), settings["seed"], report)
+        canaries = plant(folder.path / "canaries")
+        with folder.held(), open_walks(space, task, box, config.workers, canaries=canaries) as walks:
+            judge = Judge(space, task, walks, Store(folder.measurements), settings["seed"], report)
             judge.resume_from(seed, archive.floor)
             yield Rejudging(evaluator=tested(judge, target, box), space=space)
     finally:

@@ -27,12 +27,12 @@ from evolve.run_folder import RunFolder
 from evolve.target import Target
 
 if TYPE_CHECKING:
-    from search_spaces.space import LoadedSpace
+    from search_spaces.space import Space
 
 
 def targeted(
-    space: LoadedSpace, config: StartConfig, folder: RunFolder, journal: Journal, lineage: Lineage
-) -> tuple[LoadedSpace, Target | None]:
+    space: Space, config: StartConfig, folder: RunFolder, journal: Journal, lineage: Lineage
+) -> tuple[Space, Target | None]:
     """The space with the user's files as its seed, and their repository; both as they are where there is none.
 
     A run that goes on keeps the seed that it began with, whatever became of the repository. What an imported run calls

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 from agents.guards import known_failure
 from evolve.archive import Archive
 from evolve.config import StartConfig
-from evolve.data_tools import data_tools
-from evolve.errors import RunError, SetupError, UsageError
+from evolve.errors import RunError, SetupError
 from evolve.journal import Journal, Record, read
 from evolve.lineage import Lineage, require_git
 from evolve.loop import Loop, Settings
+from evolve.measuring import KERNEL_PREFIX, data_tools, open_walks, yardstick
 from evolve.review.desk import Desk
 from evolve.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from evaluations.judge import Judge
-    from evaluations.task import Task
+    from evaluations.task import Yardstick
     from evolve.contracts import Proposer, Sandbox, SearchSpace, Tool
     from evolve.target import Target
 
@@ -50,35 +50,21 @@ class Run:
     sandbox: Sandbox
 
 
-def load_task(space: str, dataset: str, world: str, cache: Path) -> Task:
-    """The labels and metrics of a space. Raises UsageError for a space that has none."""
-    if space == "video_ranking":
-        from evaluations.video_ranking import VideoRanking
-        from evaluations.world import Family, WorldConfig
-
-        if world not in {family.value for family in Family}:
-            raise UsageError(
-                f"there is no world of the family `{world}`",
-                hint=f"Families: {', '.join(family for family in Family)}.",
-            )
-        return VideoRanking(cache / "worlds", WorldConfig(family=Family(world)))
-    if space == "next_item":
-        from evaluations.datasets_store import load
-        from evaluations.next_item import NextItem
-
-        return NextItem(load(dataset or "ml-100k", cache / "data"), cache / "next_item")
-    raise UsageError(f"the space `{space}` has no task", hint="`evolve spaces` lists those that can be run.")
-
-
 def catalogue(space: SearchSpace) -> Proposer:
-    """The proposer that needs no model."""
+    """The proposer that needs no model: techniques, or for an operator generators of kernels."""
+    if space.name.startswith(KERNEL_PREFIX):
+        from agents.kernels.proposer import KernelProposer
+        from search_spaces.kernel_spec import KERNELS
+
+        operator = space.name.removeprefix(KERNEL_PREFIX)
+        return KernelProposer(operator=operator, knowledge=KERNELS / "knowledge", summary=space.summary)
     from agents.catalog import CatalogProposer
 
     return CatalogProposer(space=space)
 
 
 def started_body(
-    config: StartConfig, space: SearchSpace, task: Task, sandbox: str, proposer: str, target: Target | None = None
+    config: StartConfig, space: SearchSpace, task: Yardstick, sandbox: str, proposer: str, target: Target | None = None
 ) -> dict[str, Any]:
     """The first record of a journal: what the run is, and with which versions."""
     return {
@@ -145,21 +131,21 @@ def open_run(
 
     require_git()
     guard_layout()
-    with folder.held():
+    with folder.held(), ExitStack() as held:
         clock = WallClock()
         journal = Journal(folder.journal, clock)
         if journal.records:
             config = resumed(config, journal.records[0])
         lineage = Lineage(folder.lineage)
         space, target = targeted(load(config.space), config, folder, journal, lineage)
-        task = load_task(config.space, config.dataset, config.world, cache)
+        task = yardstick(space, config.dataset, config.world, cache)
         if journal.records:
             require_same(journal.records[0], space, task)
         box = box_for(config, folder, model_answers=model_answers)
         # Forked workers are for the search: what decides a promotion comes from the strongest wall of the machine.
         deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
         try:
-            judge = _judge(config, folder, space, task, box, deciding, report)
+            judge = held.enter_context(_judge(config, folder, space, task, box, deciding, report))
             proposes = proposer(space, data_tools(space, task, judge)) if proposer else catalogue(space)
             require_proposer(journal.records, proposes)
             desks: list[Desk] = []
@@ -185,23 +171,23 @@ def open_run(
             journal.close()
 
 
+@contextmanager
 def _judge(
     config: StartConfig,
     folder: RunFolder,
     space: SearchSpace,
-    task: Task,
+    task: Yardstick,
     box: Sandbox,
     deciding: Sandbox,
     report: Report,
-) -> Judge:
+) -> Generator[Judge]:
     from evaluations.judge import Judge
-    from evaluations.sessions import Sessions
     from evaluations.store import Store
     from sandbox.canary import plant
 
     canaries = plant(folder.path / "canaries")
-    sessions = Sessions(space, task, box, config.workers, deciding=deciding, canaries=canaries)
-    return Judge(space, task, sessions, Store(folder.measurements), config.seed, report)
+    with open_walks(space, task, box, config.workers, deciding=deciding, canaries=canaries) as walks:
+        yield Judge(space, task, walks, Store(folder.measurements), config.seed, report)
 
 
 def _settings(config: StartConfig) -> Settings:
@@ -260,7 +246,7 @@ def resumed(config: StartConfig, first: Record) -> StartConfig:
     )
 
 
-def require_same(first: Record, space: SearchSpace, task: Task) -> None:
+def require_same(first: Record, space: SearchSpace, task: Yardstick) -> None:
     """Raises RunError where the space or its data are not those that the run began with."""
     for what, now in (("space_digest", space.digest), ("task_digest", task.digest)):
         if first.body[what] != now:

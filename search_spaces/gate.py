@@ -94,6 +94,11 @@ def _read(text: str, own: frozenset[str]) -> _File:
     return _File(parses=True, names=frozenset(_names(module)), fault=next(_forbidden(module, own), ""))
 
 
+def python_fault(text: str, more: frozenset[str]) -> str:
+    """What is wrong with a file that stands alone and may import `more` besides; empty where nothing is."""
+    return _read(text, more).fault
+
+
 def _paths(tree: Tree, rules: Rules) -> Iterator[str]:
     for path in sorted({*rules.seed, *tree}):
         if path not in tree:

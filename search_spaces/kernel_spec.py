@@ -68,7 +68,10 @@ class Case(_Part):
     sizes: Mapping[str, int]
     values: Mapping[str, str] = {}
     strided: tuple[str, ...] = ()
+    strided: tuple[str, ...] = ()
     """Inputs that are handed over as every other column of a wider array."""
+    cold: bool = False
+    """Timed on so many copies of the inputs in turn that none is still in a cache."""
 
 
 class KernelSpec(_Part):
@@ -80,6 +83,8 @@ class KernelSpec(_Part):
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
     scalars: Mapping[str, float] = {}
+    passed: tuple[str, ...] = ()
+    """Dimensions that no input's shape tells: the reference and kernels in Python get them by name."""
     edited: str
     """The input that changes between two timed calls."""
     tolerance: Mapping[str, Tolerance]
@@ -124,6 +129,10 @@ class KernelSpec(_Part):
     def flops_of(self, case: Case) -> float:
         """The operations that must be done."""
         return evaluate(self.cost.flops, case.sizes)
+
+    def named(self, case: Case) -> dict[str, float]:
+        """What the reference gets by name: scalars, and the dimensions that are passed."""
+        return {**self.scalars, **{name: case.sizes[name] for name in self.passed}}
 
     def declaration(self) -> str:
         """The C++ prototype of the one entry, as `kernel.h` has it."""

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from evolve.contracts import Confirmation, Limits, Rung, Technique, Tree
 from evolve.errors import UsageError
+from search_spaces import kernel_space
 from search_spaces.cards import load_cards
 from search_spaces.gate import Rules, check
 
@@ -110,21 +111,32 @@ class LoadedSpace:
         return check(tree, Rules(seed=self.seed, editable=self.editable, required=self.required))
 
 
+Space = LoadedSpace | kernel_space.KernelSpace
+
+
 def names() -> dict[str, str]:
     """The built-in spaces: name -> summary.
 
     Raises:
         UsageError: a `space.toml` is malformed.
     """
-    return {path.parent.name: _space_file(path).summary for path in sorted(BUILT_IN.glob("*/space.toml"))}
+    folders = {path.parent.name: _space_file(path).summary for path in sorted(BUILT_IN.glob("*/space.toml"))}
+    return folders | kernel_space.names()
 
 
-def load(name_or_path: str | Path) -> LoadedSpace:
-    """A built-in space by name, or any by the path of its folder.
+def load(name_or_path: str | Path) -> Space:
+    """A built-in space by name, `kernel:<op>` by its operator, or any by the path of its folder.
 
     Raises:
         UsageError: there is no such space, or a file of it is malformed.
     """
+    if str(name_or_path).startswith(kernel_space.PREFIX):
+        return kernel_space.load(str(name_or_path))
+    return load_folder(name_or_path)
+
+
+def load_folder(name_or_path: str | Path) -> LoadedSpace:
+    """See `load`, for the spaces that are folders with a `space.toml`."""
     folder = _folder(name_or_path)
     keys = _space_file(folder / "space.toml")
     seed, harness = _read_tree(folder / "seed"), _read_tree(folder / "harness")
@@ -136,7 +148,7 @@ def load(name_or_path: str | Path) -> LoadedSpace:
     return space
 
 
-def with_seed(space: LoadedSpace, seed: Tree) -> LoadedSpace:
+def with_seed(space: Space, seed: Tree) -> Space:
     """The space with another seed: the user's own files in place of the built-in ones; the same seed, the same space.
 
     Raises:
@@ -161,9 +173,8 @@ def _folder(name_or_path: str | Path) -> Path:
             hint="Give the name of a built-in space (`evolve spaces` lists them) or a folder that holds space.toml.",
         )
     if text not in (choices := sorted(path.parent.name for path in BUILT_IN.glob("*/space.toml"))):
-        raise UsageError(
-            f"expected a search space's name; found {text!r}", hint=f"Choose one of: {', '.join(choices) or '(none)'}."
-        )
+        known = ", ".join([*choices, *kernel_space.names()])
+        raise UsageError(f"expected a search space's name; found {text!r}", hint=f"Choose one of: {known}.")
     return BUILT_IN / text
 
 

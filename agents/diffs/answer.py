@@ -49,7 +49,8 @@ def _changed(lines: Sequence[str], tree: Tree, editable: Sequence[str]) -> Tree 
     else:
         return _refused(
             DiffFault.NO_DIFF,
-            "no diff was found; write SEARCH/REPLACE blocks, each under the name of its file",
+            "no diff was found; write SEARCH/REPLACE blocks, each under the name of its file, or whole functions and "
+            "classes in a fenced block",
         )
     return changes if isinstance(changes, Refused) else _all_made(changes, dict(tree), editable)
 

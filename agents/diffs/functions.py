@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Sequence
+from typing import TypeGuard
 
 from agents import edits
 from agents.diffs.blocks import FENCE, PATH, named_above
@@ -47,9 +48,12 @@ def _replaced(tree: Tree, code: str, path: str | None, editable: Collection[str]
         body = ast.parse(code).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return _no(f"a fenced block is neither a diff nor whole Python statements ({error})", DiffFault.NO_DIFF)
-    if any(not isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef) for node in body):
-        return _no("a fenced block holds more than imports, functions and classes", DiffFault.NO_DIFF)
+    if not all(_may_stand(node) for node in body):
+        return _no("a fenced block holds more than imports, functions, classes and constants", DiffFault.NO_DIFF)
     defined = {node.name: node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    hollow = next((node.name for node in ast.walk(ast.Module(body, [])) if _is_hollow(node)), None)
+    if hollow:
+        return _no(f"`{hollow}` says that it returns something and has no body", DiffFault.MALFORMED)
     if path is not None and path not in editable:
         return _no(f"{path} may not be changed; editable: {', '.join(editable)}", DiffFault.NOT_EDITABLE)
     files = [name for name in ([path] if path else editable) if name in tree and name.endswith(".py")]
@@ -81,6 +85,22 @@ def _in_place(tree: Tree, path: str, code: str, defined: dict[str, ast.FunctionD
     return {path: edited[path]}
 
 
+def _may_stand(node: ast.stmt) -> bool:
+    """Imports, definitions and constants: models repeat those that a function uses."""
+    if isinstance(node, ast.Assign):
+        return all(isinstance(target, ast.Name) for target in node.targets)
+    return isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
+
+
+def _is_hollow(node: ast.AST) -> TypeGuard[ast.FunctionDef]:
+    """Whether a function that promises a value holds nothing but words."""
+    if not isinstance(node, ast.FunctionDef) or node.returns is None:
+        return False
+    is_none = isinstance(node.returns, ast.Constant) and node.returns.value is None
+    said = (child for child in node.body if not (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)))
+    return not is_none and all(isinstance(child, ast.Pass) for child in said)
+
+
 def _members(node: ast.ClassDef) -> set[str]:
     """What a class binds: its methods and its constants."""
     found: set[str] = set()
@@ -103,4 +123,7 @@ def _card(edit: Edit) -> Technique:
 
 
 def _no(found: str, fault: DiffFault) -> Refused:
-    return Refused(fault=fault, message=f"no diff was applied: {found}. Write SEARCH/REPLACE blocks instead.")
+    return Refused(
+        fault=fault,
+        message=f"no diff was applied: {found}. Write SEARCH/REPLACE blocks, or whole functions and classes.",
+    )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evolve.cli.printing import NORMAL_95, console, counted, interval, numbers, print_table, safe
-from evolve.cli.words import command
+from evolve.cli.words import command, is_kernel
 from evolve.config import DEFAULT_SPACE, ModelConfig, StartConfig, cache_folder, seconds
 from evolve.errors import EvolveError
 from evolve.run_folder import RunFolder, create, find
@@ -75,6 +75,7 @@ def start(
     budget_usd: Annotated[float | None, typer.Option(help="Stop before models cost more than this.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Stop before models take more tokens than this.")] = None,
     thinking: Thinking = None,
+    prompt_tokens: Annotated[int, typer.Option(help="The longest prompt; under 8000: for small models.")] = 0,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Merge each promotion; nobody reviews.")] = False,
     repo: Repository = None,
     path: Annotated[str, typer.Option(help="The folder of --repo that holds the candidate's files.")] = "",
@@ -105,9 +106,8 @@ def start(
         path=path,
         tests=tests,
     ).checked()
-    asked = ModelConfig(
-        model=model, api_base=api_base, price=price, budget_usd=budget_usd, budget_tokens=budget_tokens
-    ).checked()
+    asked = ModelConfig(model=model, api_base=api_base, price=price, prompt_tokens=prompt_tokens)
+    asked = replace(asked, budget_usd=budget_usd, budget_tokens=budget_tokens).checked()
     code = _drive(config, asked, old, quiet=quiet) if old else _drive_new(config, asked, quiet=quiet)
     if code:
         raise typer.Exit(code)
@@ -134,7 +134,7 @@ def _drive_new(config: StartConfig, asked: ModelConfig, *, quiet: bool) -> int:
     load(config.space)
     require_git()
     config = replace(config, thinking=thinking_of(asked, config.thinking, config.runs))
-    folder = create(config.runs, f"{config.space}-{config.seed}")
+    folder = create(config.runs, f"{config.space.replace(':', '-')}-{config.seed}")
     try:
         return _drive(config, asked, folder, quiet=quiet)
     except (EvolveError, KeyboardInterrupt):
@@ -188,7 +188,7 @@ def _first_lines(run: Run, folder: RunFolder, agent: Agent | None) -> None:
     done = len(run.loop.archive.attempts)
     console().print(
         f"sandbox  [bold]{safe(box.name)}[/]{safe(lacks)}\n"
-        f"proposer {_proposer_line(agent)}\n"
+        f"proposer {_proposer_line(agent, run.space.name)}\n"
         f"space    [bold]{safe(run.space.name)}[/]: {safe(run.space.summary)}\n"
         f"budget   {settings.budget} proposals, seed {settings.seed}, workers {settings.workers}\n"
         f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n"
@@ -206,7 +206,9 @@ def ahead_in_words(sandbox: str, workers: int) -> str:
     return f"; at most {count} started ahead, {count * IDLE_WORKER_BYTES / 2**30:.1f} GiB in all" if count else ""
 
 
-def _proposer_line(agent: Agent | None) -> str:
+def _proposer_line(agent: Agent | None, space: str) -> str:
+    if agent is None and is_kernel(space):
+        return "[bold]kernels[/]: no model is configured, kernels come from the built-in generators"
     if agent is None:
         return "[bold]catalog[/]: no model is configured, techniques come from the built-in catalogue"
     return f"[bold]{safe(agent.name)}[/]: {safe(agent.costs)}"
@@ -258,14 +260,17 @@ def _summary(archive: Archive, reason: str) -> None:
         return
     screen.print(_champion_line(archive))
     looks = counted(len(archive.confirmations), "look")
-    screen.print(f"confirmed: {counted(len(promoted), 'step')} in {looks} at unseen users")
+    unseen, unit, title = ("unseen users", "users", "test labels, looked at once")
+    if is_kernel(archive.settings["space"]):
+        unseen, unit, title = ("fresh measurements", "timed rounds", "measured anew, in fresh processes")
+    screen.print(f"confirmed: {counted(len(promoted), 'step')} in {looks} at {unseen}")
     for look in promoted:
-        screen.print(f"  #{look.number} over #{look.against}: {interval(look.verdict)}, {look.verdict.users} users")
+        screen.print(f"  #{look.number} over #{look.against}: {interval(look.verdict)}, {look.verdict.users} {unit}")
     if archive.final:
         names = tuple(next(iter(archive.final.rows.values())))
         rows = [[safe(name), *numbers(row, names)] for name, row in archive.final.rows.items()]
         screen.print()
-        print_table("test labels, looked at once", ("", *map(safe, names)), rows)
+        print_table(title, ("", *map(safe, names)), rows)
         screen.print(f"champion against seed: {interval(archive.final.verdict)}")
 
 

@@ -12,3 +12,8 @@ RUNS = Path("runs")
 def command(words: str, runs: Path = RUNS) -> str:
     """`evolve WORDS`, with --out where run folders are not in their usual place."""
     return f"evolve {words}" + (f" --out {shlex.quote(str(runs))}" if runs != RUNS else "")
+
+
+def is_kernel(space: str) -> bool:
+    """Whether the space is an operator: its candidates are timed, and nobody uses them."""
+    return space.startswith("kernel:")

@@ -23,6 +23,7 @@ from agents.models.secrets import Secrets
 from agents.models.words import Message, Request
 from evolve.config import cache_folder
 from evolve.errors import SetupError, UsageError
+from tests.cli.test_cli import evolve
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = cache_folder() / "models" / "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
@@ -102,6 +103,22 @@ def test_kill_9_leaves_no_server():
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
     assert children and gone(children)
+
+
+@needs_model
+@pytest.mark.slow
+def test_a_small_model_drives_a_run_with_no_key_and_no_network(tmp_path):
+    words = ("--space", "video_ranking", "--budget", 10, "--budget-time", "90s", "--out", tmp_path)
+    ended = evolve("start", *words, "--model", f"local/{SMALL.name}", EVOLVE_REAL_MODELS="forbidden")
+    if "has no walls" in ended.stderr and not os.environ.get("EVOLVE_CI"):
+        pytest.skip("no sandbox of this machine may run what a model wrote")
+    assert ended.returncode in (0, 1), ended.stderr
+    assert ended.stdout.count("costs nothing") == 1
+    rates = json.loads(evolve("agents", "rates", "--out", tmp_path, "--json").stdout)
+    assert rates["answers"] >= 1 and rates["usd"] == 0 and rates["lost_calls"] == 0
+    assert rates["landed"] + sum(rates["refused"].values()) <= rates["answers"]
+    assert not serving(SMALL)
+    print(f"the small model: {rates}")
 
 
 def wheel(folder: Path, number: int, data: bytes) -> str:

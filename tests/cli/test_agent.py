@@ -65,6 +65,8 @@ def test_a_wish_is_read_once_and_remembered_with_its_proposal(runs):
         (("--model", "openai/nobody-knows"), ("price of openai/nobody-knows is not known", "--price")),
         (("--model", "a/b", "--price", "cheap"), ("`cheap` is no price",)),
         (("--model", "a/b", "--budget-usd", "0"), ("--budget-usd",)),
+        (("--model", "a/b", "--prompt-tokens", "10"), ("--prompt-tokens", "1000")),
+        (("--model", "local/nowhere.gguf"), ("no model file nowhere.gguf", "fetch_test_model")),
     ],
 )
 def test_bad_words_get_a_clear_error_and_leave_no_run(tmp_path, words, said):

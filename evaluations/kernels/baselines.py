@@ -1,0 +1,140 @@
+"""What a kernel must beat: eager torch, torch.compile and a naive C loop, each in a process of its own.
+
+They are our own programs, so they run in the plain local sandbox, where torch.compile finds a compiler. They stay
+open for a run's whole life; for each timed case the strongest is found once. Knows no candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from evaluations.kernels.backends import Built, backends
+from evaluations.kernels.mirror import Mirror
+from evaluations.kernels.talk import Talk
+from evaluations.kernels.timing import Timed
+from evaluations.kernels.truth import Truth
+from evolve.contracts import Fault, Job, Limits, Sandbox, Tree
+from evolve.errors import RunError
+from search_spaces.kernel_gate import read_config
+from search_spaces.kernel_space import KernelSpace
+
+PATIENCE_S = 300.0
+TRIALS = 3
+LIMITS = Limits(memory_bytes=6 << 30, cpu_s=1_000_000, processes=256)
+PLAIN_COMPILER = """\
+import torch._inductor.config
+
+torch._inductor.config.cpp_cache_precompile_headers = False  # they fill the scratch
+torch._inductor.config.compile_threads = 1
+"""
+EAGER, COMPILED, NAIVE = ALL = ("eager torch", "torch.compile", "naive C loop")
+
+
+def trees(space: KernelSpace) -> dict[str, Tree]:
+    """The baselines' trees by name, in the form of candidates."""
+    python = 'backend = "torch"\n'
+    eager = f"{space.reference}\n\nkernel = reference\n"
+    compiled = f"{space.reference}\n\n{PLAIN_COMPILER}kernel = torch.compile(reference, dynamic=False)\n"
+    naive = 'backend = "cpp"\nflags = ["-O3", "-march=native"]\n'
+    return {
+        EAGER: {"kernel.toml": python, "kernel.py": eager},
+        COMPILED: {"kernel.toml": python, "kernel.py": compiled},
+        NAIVE: {"kernel.toml": naive, "kernel.cpp": space.seed["kernel.cpp"]},
+    }
+
+
+def job_of(
+    space: KernelSpace,
+    built: Built,
+    backend: str,
+    threads: int,
+    data: Path,
+    limits: Limits,
+    canaries: tuple[bytes, ...] = (),
+    *,
+    watched: bool = True,
+) -> Job:
+    """The session's job of a kernel that was built; `watched` says that threads of its own are a fault."""
+    spec = space.spec
+    config = {
+        "backend": backend,
+        "inputs": [array.name for array in spec.inputs],
+        "outputs": [[array.name, array.dtype] for array in spec.outputs],
+        "scalars": dict(spec.scalars),
+        "dimensions": list(spec.dimensions),
+        "passed": list(spec.passed),
+        "edited": spec.edited,
+        "threads": threads,
+        "watched": watched,
+    }
+    files = {**built.files, **space.harness}
+    return Job(files=files, data=data, config=config, limits=limits, canaries=canaries, binaries=built.binaries)
+
+
+class Baselines:
+    """Open sessions of all baselines, and which is the strongest of each case.
+
+    Raises:
+        RunError: a baseline, which is ours, does not run.
+    """
+
+    def __init__(
+        self, space: KernelSpace, truth: Truth, threads: int, sandbox: Sandbox, data: Path, names: Sequence[str] = ALL
+    ) -> None:
+        self._space, self._truth, self._threads = space, truth, threads
+        self._sandbox, self._data, self._names = sandbox, data, tuple(names)
+        self._open = ExitStack()
+        self._talks: dict[str, Talk] = {}
+        self.strongest: dict[str, str] = {}
+        self.seconds: dict[str, dict[str, float]] = {}
+
+    def timed(self, mirror: Mirror) -> Timed:
+        """The strongest baseline of the mirror's case."""
+        case = mirror.case
+        if case.name not in self.strongest:
+            self._choose(mirror)
+        return Timed(talk=self._talk(self.strongest[case.name]), mirror=mirror)
+
+    def close(self) -> None:
+        """Ends all sessions."""
+        self._open.close()
+        self._talks.clear()
+
+    def _choose(self, mirror: Mirror) -> None:
+        """Times all of them on a case of their own inputs, one after the other in each trial."""
+        seconds: dict[str, list[float]] = {name: [] for name in self._names}
+        for name in self._names:
+            timed = Timed(talk=self._talk(name), mirror=Mirror(self._truth, mirror.case, np.random.default_rng()))
+            self._must(timed.stage(), name)
+            for _ in range(TRIALS):
+                self._must(timed.round(), name)
+                seconds[name].append(timed.seconds)
+        medians = {name: float(np.median(values)) for name, values in seconds.items()}
+        self.seconds[mirror.case.name] = medians
+        self.strongest[mirror.case.name] = min(medians, key=lambda name: medians[name])
+
+    def _talk(self, name: str) -> Talk:
+        if name not in self._talks:
+            tree = trees(self._space)[name]
+            config = read_config(tree)
+            built = backends()[config.backend].build(tree, config, self._space.spec, self._sandbox)
+            if isinstance(built, Fault):
+                self._must(built, name)
+                raise AssertionError
+            job = job_of(self._space, built, config.backend, self._threads, self._data, LIMITS, watched=False)
+            session = self._open.enter_context(self._sandbox.open(job))
+            talk = Talk(session, self._space.spec, PATIENCE_S)
+            self._must(talk.load(), name)
+            self._talks[name] = talk
+        return self._talks[name]
+
+    def _must(self, fault: Fault | None, name: str) -> None:
+        if fault is not None:
+            raise RunError(
+                f"the baseline `{name}` of {self._space.name} does not run: {fault.reason}",
+                hint="Run `evolve doctor`; g++ and torch must work here.\n" + fault.detail,
+            )
