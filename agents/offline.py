@@ -7,6 +7,8 @@ truth. A proposal follows from the history, the seed and what the models answere
 from __future__ import annotations
 
 import re
+import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -82,6 +84,8 @@ class OfflineAgent:
         self._steering, self._fallback, self._report = steering, fallback, report
         self._settings = settings or AgentSettings()
         self._experience: Experience | None = None
+        self._one = threading.Lock()
+        """The index and the fallback are for one thread at a time; models are asked by several."""
 
     def propose(self, history: History, seed: int) -> Proposal | None:
         """The next proposal: of a model, else of the fallback."""
@@ -93,7 +97,8 @@ class OfflineAgent:
                 break
             if turn.fault is None:
                 return self._proposal(turn)
-        return self._fallback.propose(history, seed) if self._fallback else None
+        with self._one:
+            return self._fallback.propose(history, seed) if self._fallback else None
 
     @cached_property
     def graph(self) -> Any:
@@ -104,11 +109,14 @@ class OfflineAgent:
 
     def observe(self, turn: Turn) -> Turn:
         """Reads the history: whose turn it is, which move is due, which parent, and what the model is told."""
+        with self._one:
+            return self._observed(turn, self._indexed(turn.history))
+
+    def _observed(self, turn: Turn, experience: Experience) -> Turn:
         history = turn.history
         rng = np.random.default_rng([turn.seed % 2**63, history.number])
-        experience = self._indexed(history)
-        move = by_deficit(experience.moves)[0]
-        role = self._roles[self._due(experience)]
+        move, persona = self._due(experience, ahead(history))
+        role = self._roles[persona]
         parent = _parent(experience, history, move, rng)
         situation = prompt.Situation(
             space=self._space,
@@ -117,7 +125,7 @@ class OfflineAgent:
             move=move,
             moves=experience.moves,
             parent=parent,
-            guards=read_guards(history.attempts),
+            guards=read_guards(history),
             tools=tuple(self._tools.values()),
             steering=self._steering(history.number),
             changed_lines=self._settings.changed_lines,
@@ -182,7 +190,7 @@ class OfflineAgent:
             turn.parent.candidate.tree,
             history=turn.history,
             gate=self._space.check,
-            guards=read_guards(turn.history.attempts),
+            guards=read_guards(turn.history),
             changed_lines=self._settings.changed_lines,
         )
         if fault is None:
@@ -193,7 +201,8 @@ class OfflineAgent:
         """Gives the exact fault back to the model."""
         assert turn.fault is not None and turn.reply is not None
         self._models.note(turn.reply.key, turn.fault.kind)
-        text = f"Your answer was not used: {turn.fault.message}\nAnswer again in the same form, whole."
+        # The message may quote what an earlier candidate said.
+        text = f"Your answer was not used:\n{prompt.data(turn.fault.message)}\nAnswer again in the same form, whole."
         return replace(turn, messages=turn.told(text), repairs=turn.repairs + 1)
 
     # --- edges -------------------------------------------------------------------------------
@@ -220,14 +229,18 @@ class OfflineAgent:
         assert turn.reply is not None
         return self._models.looked_up(turn.reply.key, tool.name, lambda: tool.use(turn.history, call.arguments))
 
-    def _due(self, experience: Experience) -> Persona:
-        """The persona that proposed least."""
-        return min(self._roles, key=lambda persona: experience.personas[persona])
+    def _due(self, experience: Experience, before: int) -> tuple[Move, Persona]:
+        """The move furthest behind its quota and the persona that proposed least, when `before` others are at it."""
+        moves, personas = Counter(experience.moves), Counter(experience.personas)
+        for _ in range(before):
+            moves[by_deficit(moves)[0]] += 1
+            personas[min(self._roles, key=lambda one: personas[one])] += 1
+        return by_deficit(moves)[0], min(self._roles, key=lambda one: personas[one])
 
     def _proposal(self, turn: Turn) -> Proposal:
         draft, reply, parent, role = turn.said, turn.reply, turn.parent, turn.role
         assert isinstance(draft, Draft) and reply is not None and parent is not None and role is not None
-        name = re.sub(r"[^a-z0-9]+", "-", draft.name.lower()).strip("-")[:40]
+        name = re.sub(r"[^a-z0-9_]+", "-", draft.name.lower()).strip("-")[:40]
         return Proposal(
             parents=(parent.candidate.commit,),
             files=turn.files,
@@ -241,6 +254,11 @@ class OfflineAgent:
             tokens=turn.tokens,
             cost_usd=turn.cost_usd,
         )
+
+
+def ahead(history: History) -> int:
+    """How many proposals are being thought of before this one, in the same history."""
+    return max(0, history.number - 1 - len(history.attempts) - len(history.pending))
 
 
 def _parent(experience: Experience, history: History, move: Move, rng: np.random.Generator) -> Parent:

@@ -68,7 +68,7 @@ class Lint:
             tree,
             history=history,
             gate=self.space.check,
-            guards=read_guards(history.attempts),
+            guards=read_guards(history),
             changed_lines=self.changed_lines,
         )
         return fault.message if fault else "ok"

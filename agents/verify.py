@@ -40,7 +40,7 @@ def verify(
     reason = gate(tree)
     if reason is not None:
         return Fault(kind="gate", message=f"the static gate refuses it: {reason}.")
-    repeated = broken_guard(guards, before, files)
+    repeated = broken_guard(guards, history, before, files)
     if repeated is not None:
         return Fault(kind="guard", message=f"{repeated}.")
     return _tried(tree, before, history)

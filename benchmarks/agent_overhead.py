@@ -133,7 +133,7 @@ def prompts(history: History, times: int) -> tuple[list[float], int, int]:
     for number in range(times):
         situation = prompt.Situation(
             space=space, history=history, role=list(read_roles().values())[number % 3], move=Move.EXPLOIT,
-            moves=experience.moves, parent=experience.parents[-1 - number], guards=read_guards(history.attempts),
+            moves=experience.moves, parent=experience.parents[-1 - number], guards=read_guards(history),
             tools=(ReadJournal(),), steering=(), changed_lines=settings.changed_lines,
         )  # fmt: skip
         start = time.process_time()

@@ -22,12 +22,15 @@ from evolve.steering import reader
 from evolve.wiring import WallClock, read_archive
 
 if TYPE_CHECKING:
+    from agents.models.catalog_model import CatalogModel
     from agents.models.client import Models
     from agents.models.words import Price, Provider
     from agents.offline import AgentSettings
     from evolve.contracts import Proposer, SearchSpace, Tool
 
 CATALOG = "catalog"
+THINKING, LOCAL_THINKING = 2, 1
+"""Proposals that are thought of at once where nobody says how many; this machine serves one after the other."""
 Report = Callable[[str], None]
 
 
@@ -74,8 +77,10 @@ def load_keys(path: Path = Path(".env")) -> None:
 def _agent(
     config: ModelConfig, folder: RunFolder, runs: Path, store: CallFile, report: Report, stack: ExitStack
 ) -> Agent:
+    from agents.models.catalog_model import CatalogModel
     from agents.models.client import Models
     from agents.models.ledger import Budget
+    from agents.models.secrets import Secrets
 
     asked, source, steering = config.model, None, reader(folder.steering)
     if asked.startswith("replay/"):
@@ -86,7 +91,8 @@ def _agent(
         asked = saved(find(runs, asked.removeprefix("replay/"))).model
     weights = model_weights(asked)
     settings = settings_of(config, weights)
-    provider = _provider(weights, config, store, source)
+    cards = CatalogModel()
+    provider = _provider(weights, config, store, source, cards)
     if source is None:
         provider = _with_local(weights, provider, settings, stack)
     prices = {model: known_price(provider, model) for model in weights}
@@ -98,6 +104,7 @@ def _agent(
         sleep=time.sleep,
         pays=source is None,
         recorded=source,
+        clean=Secrets(os.environ).clean,
         report=report,
     )
 
@@ -107,6 +114,7 @@ def _agent(
         from agents.persona_files import read_roles
         from agents.tools import Lint, ReadJournal, Retrieve
 
+        cards.techniques = space.techniques
         own = (ReadJournal(), Retrieve(space=space), Lint(space=space, changed_lines=settings.changed_lines))
         return OfflineAgent(
             name=config.model,
@@ -124,11 +132,25 @@ def _agent(
     return Agent(name=config.model, costs=_costs(prices, source), make=make, models=models)
 
 
+def thinking_of(config: ModelConfig, asked: int | None, runs: Path) -> int:
+    """How many proposals are thought of at once: what decides which history each sees, so a replay takes its run's."""
+    if config.model in {"", CATALOG} or config.model.startswith("scripted/"):
+        return 0  # the catalogue answers at once, and a script has one order
+    if config.model.startswith("replay/"):
+        return int(read_archive(find(runs, config.model.removeprefix("replay/"))).settings.get("thinking", 0))
+    if asked is not None:
+        return asked
+    return LOCAL_THINKING if "local/" in config.model else THINKING
+
+
 def model_weights(text: str) -> dict[str, float]:
     """`a=0.7,b=0.3` or `a,b` -> model and weight. Raises UsageError."""
     weights: dict[str, float] = {}
+    from agents.models.catalog_model import MODEL
+
     for part in text.split(","):
         model, _, weight = part.strip().partition("=")
+        model = MODEL if model == CATALOG else model
         try:
             weights[model] = float(weight or 1)
         except ValueError:
@@ -154,7 +176,9 @@ def price(text: str) -> Price:
     return Price(prompt=prompt, answer=answer)
 
 
-def _provider(weights: dict[str, float], config: ModelConfig, store: CallFile, source: CallFile | None) -> Provider:
+def _provider(
+    weights: dict[str, float], config: ModelConfig, store: CallFile, source: CallFile | None, cards: CatalogModel
+) -> Provider:
     from agents.models.litellm_provider import LiteLLM
     from agents.models.offline import ReplayedModel, ScriptedModel, read_script
     from agents.models.secrets import Secrets
@@ -170,7 +194,7 @@ def _provider(weights: dict[str, float], config: ModelConfig, store: CallFile, s
             raise UsageError(f"there is no script {path}", hint="Write scripted/FILE, with a path that exists.")
         return ScriptedModel(read_script(path.read_text(), is_json_lines=path.suffix == ".jsonl"), store)
     given = price(config.price) if config.price else None
-    return LiteLLM(secrets=Secrets(os.environ), api_base=config.api_base, given_price=given)
+    return LiteLLM(secrets=Secrets(os.environ), api_base=config.api_base, given_price=given, catalog=cards)
 
 
 def settings_of(config: ModelConfig, weights: Mapping[str, float]) -> AgentSettings:

@@ -106,7 +106,7 @@ class Archive:
 
     def __init__(self, lineage: TreeReader, *, with_code: bool = True) -> None:
         self._lineage, self._with_code = lineage, with_code
-        self._fingerprints: set[str] = set()
+        self._first: dict[str, int] = {}
         self.settings: Mapping[str, Any] = {}
         self.candidates: list[Candidate] = []
         self.by_commit: dict[str, Candidate] = {}
@@ -155,21 +155,23 @@ class Archive:
     def tried(self, tree: Tree) -> bool:
         """Whether an equal tree was ever committed in this run."""
         assert self._with_code, "an archive without code can't say what was tried"
-        return fingerprint(tree) in self._fingerprints
+        return fingerprint(tree) in self._first
 
     def history(self) -> History:
-        """What a proposer may see now."""
+        """What a proposer may see now; it stays as it is whatever happens later."""
         assert self.floor is not None and self.champion is not None
+        count = len(self.candidates)
         return History(
-            number=len(self.candidates),
+            number=count,
             seed=self.seed,
             champion=self.champion,
             floor=self.floor,
             attempts=tuple(self.attempts),
             pending=tuple(Waiting(candidate=p.candidate, proposal=p.proposal) for p in self.pending),
-            tried=self.tried,
+            tried=lambda tree: self._first.get(fingerprint(tree), count) < count,
             rejections=self.rejections(),
             experiments=self.campaign.lines,
+            refused=tuple(refusal.reason for refusal in self.refusals if refusal.gate == "static"),
         )
 
     @property
@@ -267,7 +269,7 @@ class Archive:
         tree = self._lineage.tree(commit) if self._with_code else {}
         print_ = fingerprint(tree) if self._with_code else ""
         candidate = Candidate(number=number, commit=commit, parents=parents, tree=tree, fingerprint=print_)
-        self._fingerprints.add(print_)
+        self._first.setdefault(print_, number)
         self.candidates.append(candidate)
         self.by_commit[commit] = candidate
         return candidate

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,10 +20,12 @@ Body = Mapping[str, Any]
 
 
 class CallFile:
-    """One file of calls, for one writer; `read_only` writes nothing and needs no file."""
+    """One file of calls, for one process that writes, from any of its threads. `read_only` writes nothing and needs no
+    file."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self._one = threading.RLock()
         self._kept: dict[str, Body] = {}
         self._begun: dict[str, Body] = {}
         self._open: Counter[str] = Counter()
@@ -40,21 +43,24 @@ class CallFile:
 
     def begin(self, key: str, body: Body) -> None:
         """Says that a call is about to be made, once a try."""
-        if not self._open[key]:
-            self._take("began", key, body)
-            self._write("began", key, body)
+        with self._one:
+            if not self._open[key]:
+                self._take("began", key, body)
+                self._write("began", key, body)
 
     def withdraw(self, key: str) -> None:
         """Takes `begin` back: the call was not made."""
-        self._take("withdrawn", key, {})
-        self._write("withdrawn", key, {})
+        with self._one:
+            self._take("withdrawn", key, {})
+            self._write("withdrawn", key, {})
 
     def keep(self, key: str, body: Body) -> None:
         """Keeps what came of the call; the first that is kept stays."""
-        if key not in self._kept:
-            # As another process would read it: what is found does not depend on who wrote it.
-            self._take("kept", key, json.loads(json.dumps(body)))
-            self._write("kept", key, body)
+        with self._one:
+            if key not in self._kept:
+                # As another process would read it: what is found does not depend on who wrote it.
+                self._take("kept", key, json.loads(json.dumps(body)))
+                self._write("kept", key, body)
 
     def kept(self) -> Iterable[Body]:
         """Everything that was kept, in order."""
@@ -66,10 +72,11 @@ class CallFile:
 
     def close(self) -> None:
         """Syncs and closes the file."""
-        if self._file is not None:
-            os.fsync(self._file)
-            os.close(self._file)
-            self._file = None
+        with self._one:
+            if self._file is not None:
+                os.fsync(self._file)
+                os.close(self._file)
+                self._file = None
 
     def _take(self, kind: str, key: str, body: Body) -> None:
         if kind == "began":

@@ -10,6 +10,7 @@ from pathlib import Path
 from evolve.errors import UsageError
 
 DEFAULT_SPACE = "video_ranking"
+MOST_THINKING = 16
 LEAST_PROMPT_TOKENS = 1_000
 
 
@@ -35,6 +36,9 @@ class StartConfig:
     """Name of an imported data set for a space that takes one; empty takes the space's own."""
     world: str = "aligned"
     """Family of the generated world (`video_ranking`)."""
+    thinking: int | None = None
+    """Proposals that models think of while candidates run; 0: one at a time, and the loop waits for it. None takes
+    what suits the model."""
     auto_approve: bool = False
     """Merge each pull request when it is opened: nobody reviews."""
     online: bool = True
@@ -54,6 +58,8 @@ class StartConfig:
             raise UsageError("--budget-time must be positive", hint="For example: --budget-time 10m")
         if self.workers < 0:
             raise UsageError(f"--workers is {self.workers}; it must be 1 or more (0 takes one for each core)")
+        if self.thinking is not None and not 0 <= self.thinking <= MOST_THINKING:
+            raise UsageError(f"--thinking is {self.thinking}; it must be from 0 to {MOST_THINKING}")
         if self.seed < 0:
             raise UsageError(f"--seed is {self.seed}; it must be 0 or more")
         if (self.repository is None) != (not self.path):

@@ -263,7 +263,8 @@ class History:
     `attempts` are the finished attempts, in order; `pending` are candidates proposed but not yet
     judged; `seed` and `champion` are always there. `tried` says whether an equal tree was ever
     proposed. `rejections` says of a candidate, by its number, why a person rejected its pull request. `experiments`
-    are lines of what experiments on people taught: which candidates helped, and which proxies mislead.
+    are lines of what experiments on people taught: which candidates helped, and which proxies mislead. `refused` are
+    the static gate's reasons for refusing proposals, in order.
     """
 
     number: int
@@ -275,6 +276,7 @@ class History:
     tried: Callable[[Tree], bool]
     rejections: Mapping[int, str] = field(default_factory=dict[int, str])
     experiments: Sequence[str] = ()
+    refused: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 Imports no agent, sandbox, space or evaluation: they come as Protocols. Steady state with a fixed window:
 proposal i is made when the outcome of proposal i - window is recorded, whatever finished meanwhile, so a
 run depends on its seed and its number of workers, never on how long anything took. Every step is recorded
-before the next begins, and starting on an old journal is the same code as starting on an empty one.
+before the next begins, and starting on an old journal is the same code as starting on an empty one. Where models are
+slow, proposals are thought of ahead (`evolve.thoughts`), in the same order and by the same rule.
 """
 
 from __future__ import annotations
@@ -16,10 +17,22 @@ from typing import Any, TypeVar
 
 from evolve import records
 from evolve.archive import Archive, Pending
-from evolve.contracts import Candidate, Clock, Evaluator, Outcome, Proposal, Proposer, Rejected, Scored, Tree
+from evolve.contracts import (
+    Candidate,
+    Clock,
+    Evaluator,
+    History,
+    Outcome,
+    Proposal,
+    Proposer,
+    Rejected,
+    Scored,
+    Tree,
+)
 from evolve.errors import BudgetExhausted, SandboxError
 from evolve.journal import Journal, Record
 from evolve.lineage import Lineage
+from evolve.thoughts import Stopped, Thoughts
 
 ALPHA = 0.05
 """The chance, over the whole run, of promoting anything that is not better."""
@@ -29,10 +42,14 @@ REFUSALS_IN_A_ROW = 50
 """So many free refusals one after the other end the run."""
 TRIES = 3
 """How often a candidate is tried when the sandbox itself fails."""
+RESOLVES = frozenset({"proposed", "refused"})
+"""What came of a proposal; it is after these records that the next thought is planned."""
 
 T = TypeVar("T")
 Observer = Callable[[Record], None]
 Gate = Callable[[Tree], str | None]
+Guard = Callable[[History, Proposal], str | None]
+"""Why the static gate refuses what failed before, or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +60,8 @@ class Settings:
     workers: int
     budget: int
     budget_s: float | None = None
+    thinking: int = 0
+    """Proposals that are thought of while candidates run; 0: the loop waits for each."""
 
     @property
     def window(self) -> int:
@@ -66,18 +85,20 @@ class Loop:
         journal: Journal,
         clock: Clock,
         observer: Observer = lambda record: None,
+        guard: Guard = lambda history, proposal: None,
     ) -> None:
         self.settings, self._started, self._seed_tree = settings, started, seed_tree
+        self._guard = guard
         self._gate, self._proposer, self._evaluator = gate, proposer, evaluator
         self._lineage, self._journal, self._clock, self._observer = lineage, journal, clock, observer
         self._stop = threading.Event()
         self._futures: dict[int, Future[Outcome]] = {}
         self._exhausted = ""
         self.archive = Archive(lineage)
+        self._thoughts = Thoughts(proposer, settings.thinking)
         self._taken = 0
         for record in journal.records:
-            self.archive.apply(record)
-            self._taken += 1
+            self._take(record)
 
     @property
     def experiments(self) -> bool:
@@ -100,6 +121,8 @@ class Loop:
                         self._propose(pool)
                     if not self.archive.pending:
                         break
+                    if not reason:
+                        self._thoughts.begin()
                     self._settle()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -126,25 +149,28 @@ class Loop:
 
     def _propose(self, pool: ThreadPoolExecutor) -> None:
         """Asks for one proposal and commits it, or records why it was refused."""
-        history = self.archive.history()
         try:
-            proposal = self._proposer.propose(history, self.settings.seed + 1_000_003 * len(self.archive.refusals))
+            proposal = self._thought() if self.settings.thinking else self._proposer.propose(*self._asked())
         except BudgetExhausted as limit:
             self._exhausted = limit.message
+            return
+        except Stopped:
             return
         if proposal is None:
             self._exhausted = "nothing is left to try: the proposer has no new proposal"
             return
         tree = {**self.archive.by_commit[proposal.parents[0]].tree, **proposal.files}
-        refusal = self._refusal(tree)
+        refusal = self._refusal(proposal, tree)
         if refusal:
             body = records.proposal_to_json(proposal)
             # No commit holds a refused proposal's files, and a replay needs them.
             body = {"proposal": body, "files": dict(proposal.files)}
             self._append("refused", {**body, "gate": refusal.gate, "reason": refusal.reason})
             return
-        commit = self._lineage.commit(history.number, tree, proposal.parents, message(proposal))
-        body = {"number": history.number, "commit": commit, "reference": history.champion.number}
+        number, champion = len(self.archive.candidates), self.archive.champion
+        assert champion is not None
+        commit = self._lineage.commit(number, tree, proposal.parents, message(proposal))
+        body = {"number": number, "commit": commit, "reference": champion.number}
         self._append("proposed", {**body, "proposal": records.proposal_to_json(proposal)})
         self._submit(pool, self.archive.pending[-1])
 
@@ -200,10 +226,10 @@ class Loop:
             return f"{REFUSALS_IN_A_ROW} proposals in a row were refused by the gates"
         return self._exhausted
 
-    def _refusal(self, tree: Tree) -> Rejected | None:
+    def _refusal(self, proposal: Proposal, tree: Tree) -> Rejected | None:
         if self.archive.tried(tree):
             return Rejected(gate="novelty", reason="an equal tree was tried before")
-        reason = self._gate(tree)
+        reason = self._gate(tree) or self._guard(self.archive.history(), proposal)
         return Rejected(gate="static", reason=reason) if reason else None
 
     def _submit(self, pool: ThreadPoolExecutor, waiting: Pending) -> None:
@@ -234,9 +260,33 @@ class Loop:
         """Writes a record and takes it, after those that a reviewer wrote meanwhile."""
         self._journal.append(kind, body)
         for record in self._journal.since(self._taken):
-            self._taken += 1
-            self.archive.apply(record)
+            self._take(record)
             self._observer(record)
+
+    def _take(self, record: Record) -> None:
+        """Folds a record in. Where it resolved a thought, the next one is planned: from this record's history."""
+        self._taken += 1
+        self.archive.apply(record)
+        if record.kind in RESOLVES:
+            self._thoughts.drop()
+        if record.kind in RESOLVES or record.kind == "floor":
+            self._plan()
+
+    def _plan(self) -> None:
+        """As many thoughts as may be, and no more than the budget can take."""
+        budget, thoughts = self.settings.budget, self._thoughts
+        while len(thoughts) < thoughts.most and self.archive.counted + len(thoughts) < budget:
+            thoughts.plan(*self._asked())
+
+    def _asked(self) -> tuple[History, int]:
+        """What a proposer is asked now: the history, and a seed that no refused proposal had."""
+        return self.archive.history(), self.settings.seed + 1_000_003 * len(self.archive.refusals)
+
+    def _thought(self) -> Proposal | None:
+        """The oldest thought's proposal; those behind it go on."""
+        self._plan()
+        self._thoughts.begin()
+        return self._thoughts.resolve(self._stop)
 
 
 def alpha_of(looks: int) -> float:

@@ -6,6 +6,7 @@ A line's first reading is written down with the proposal's number, so that a rep
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,12 +28,15 @@ def steer(path: Path, text: str) -> None:
 def reader(path: Path, *, recorded: bool = False) -> Callable[[int], Sequence[str]]:
     """The wishes as of a proposal's number. `recorded` only reads those whose first reading is known already."""
 
+    one = threading.Lock()
+
     def read(number: int) -> Sequence[str]:
-        wishes, since = _read(path)
-        for index in range(len(wishes)):
-            if index not in since and not recorded:
-                since[index] = number
-                _append(path, {"wish": index, "since": number})
+        with one:
+            wishes, since = _read(path)
+            for index in range(len(wishes)):
+                if index not in since and not recorded:
+                    since[index] = number
+                    _append(path, {"wish": index, "since": number})
         return tuple(text for i, text in enumerate(wishes) if since.get(i, number + 1) <= number)[-KEPT:]
 
     return read

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.guards import known_failure
 from evolve.archive import Archive
 from evolve.config import StartConfig
 from evolve.errors import RunError, SetupError
@@ -80,6 +81,7 @@ def started_body(
         "metric": space.metric,
         "confirmation": space.confirmation if config.online else "held_out_split",
         "versions": versions(),
+        **({"thinking": config.thinking} if config.thinking else {}),
         **({"target": target.to_json()} if target else {}),
     }
 
@@ -146,14 +148,14 @@ def open_run(
         try:
             judge = held.enter_context(_judge(config, folder, space, task, box, deciding, report))
             proposes = proposer(space, data_tools(space, task, judge)) if proposer else catalogue(space)
-            if journal.records:
-                require_proposer(journal.records[0], proposes)
+            require_proposer(journal.records, proposes)
             desks: list[Desk] = []
             loop = Loop(
                 settings=_settings(config),
                 started=started_body(config, space, task, box.name, proposes.name, target),
                 seed_tree=space.seed,
                 gate=space.check,
+                guard=known_failure,
                 proposer=proposes,
                 evaluator=tested(judge, target, deciding),
                 lineage=lineage,
@@ -190,7 +192,13 @@ def _judge(
 
 
 def _settings(config: StartConfig) -> Settings:
-    return Settings(seed=config.seed, workers=config.workers, budget=config.budget, budget_s=config.budget_s)
+    return Settings(
+        seed=config.seed,
+        workers=config.workers,
+        budget=config.budget,
+        budget_s=config.budget_s,
+        thinking=config.thinking or 0,
+    )
 
 
 def _opening(desks: list[Desk], observer: Callable[[Record], None], *, auto_approve: bool) -> Callable[[Record], None]:
@@ -234,6 +242,7 @@ def resumed(config: StartConfig, first: Record) -> StartConfig:
         runs=config.runs,
         dataset=body["dataset"],
         world=body["world"],
+        thinking=body.get("thinking", 0),
         auto_approve=config.auto_approve,
         online=body.get("confirmation") == "experiment",
     )
@@ -250,11 +259,11 @@ def require_same(first: Record, space: SearchSpace, task: Yardstick) -> None:
             )
 
 
-def require_proposer(first: Record, proposer: Proposer) -> None:
+def require_proposer(records: Sequence[Record], proposer: Proposer) -> None:
     """Raises RunError where a run would go on with another kind of proposer than it began with."""
-    if first.body["proposer"] != proposer.name:
+    if records and records[0].body["proposer"] != proposer.name:
         raise RunError(
-            f"the run began with the proposer `{first.body['proposer']}`, now `{proposer.name}`",
+            f"the run began with the proposer `{records[0].body['proposer']}`, now `{proposer.name}`",
             hint="Start a new run, or continue this one with its own proposer.",
         )
 

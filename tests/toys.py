@@ -132,13 +132,14 @@ def toy_loop(
     evaluator: Scoring | None = None,
     start: float = 0.0,
     refused: int = -1,
+    thinking: int = 0,
     **changes: object,
 ) -> Loop:
     """A loop over a run folder, new or old."""
     folder.mkdir(parents=True, exist_ok=True)
     clock = Ticking(start)
     return Loop(
-        settings=Settings(seed=0, workers=workers, budget=budget),
+        settings=Settings(seed=0, workers=workers, budget=budget, thinking=thinking),
         started={**STARTED, "workers": workers},
         seed_tree=SEED_TREE,
         gate=lambda tree: f"{refused} is not allowed" if number_in(tree) == refused else None,

@@ -1,12 +1,14 @@
 """Asks models: from the store where the call was made before, else the provider, with retries, rests and fallbacks.
 
 What came of a call, a failure included, is kept before anybody acts on it, so a resumed run makes the same choices and
-pays nothing twice. A model that keeps failing rests for some calls, counted and not timed. Knows no prompt.
+pays nothing twice. A model that keeps failing rests for some calls, counted and not timed. Several threads may ask at
+the same time. Knows no prompt.
 """
 
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +17,7 @@ from typing import Any
 from agents.models.ledger import Budget, Ledger
 from agents.models.words import FREE, Answer, CallStore, Message, Price, Provider, Request
 from evolve.contracts import Clock
-from evolve.errors import EvolveError, ModelError, UsageError
+from evolve.errors import BudgetExhausted, EvolveError, ModelError, UsageError
 
 RESTS_AFTER, RESTS_FOR = 3, 5
 """After so many failed calls in a row a model is left out of so many calls."""
@@ -62,7 +64,8 @@ class Call:
 
 
 class Models:
-    """The models of a run behind one store and one budget. `recorded` are an earlier run's calls."""
+    """The models of a run behind one store and one budget. `recorded` are an earlier run's calls.
+    `clean` takes secrets out of what is said, before it is kept or sent."""
 
     def __init__(
         self,
@@ -75,11 +78,15 @@ class Models:
         retries: Retries | None = None,
         pays: bool = True,
         recorded: CallStore | None = None,
+        clean: Callable[[str], str] = lambda text: text,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._provider, self._store, self._budget, self._clock = provider, store, budget, clock
         self._sleep, self._retries, self._pays, self._report = sleep, retries or Retries(), pays, report
-        self._recorded = recorded
+        self._recorded, self._clean = recorded, clean
+        self._held: dict[str, tuple[float, int]] = {}
+        self._trying: set[str] = set()
+        self._turn = threading.Condition()
         self._failed: Counter[str] = Counter()
         self._rests: Counter[str] = Counter()
         self.ledger = Ledger(store)
@@ -96,9 +103,10 @@ class Models:
             UsageError: a model has no known price.
         """
         reasons: list[str] = []
+        said = tuple(replace(message, text=self._clean(message.text)) for message in messages)
         for model in models:
             request = Request(
-                model=model, messages=tuple(messages), seed=seed, temperature=temperature, answer_tokens=answer_tokens,
+                model=model, messages=said, seed=seed, temperature=temperature, answer_tokens=answer_tokens,
                 schema=schema,
             )  # fmt: skip
             body = self._store.find(request.key) or self._made(request)
@@ -124,16 +132,29 @@ class Models:
 
     def _made(self, request: Request) -> Mapping[str, Any]:
         """Makes the call and keeps what came of it."""
-        if self._rests[request.model]:
-            self._rests[request.model] -= 1
+        if self._takes_a_rest(request.model):
             return self._kept(request, Call(failure=f"it rests after {RESTS_AFTER} failures in a row"))
-        call = self._tried(request)
-        self._failed[request.model] = 0 if call.failure is None else self._failed[request.model] + 1
-        if self._failed[request.model] >= RESTS_AFTER:
-            self._failed[request.model], self._rests[request.model] = 0, RESTS_FOR
+        try:
+            call = self._tried(request)
+            self._count(request.model, call)
+            return self._kept(request, call)
+        finally:
+            self._release(request)
+
+    def _takes_a_rest(self, model: str) -> bool:
+        """A recorded call says itself whether its model rested."""
+        with self._turn:
+            rests = self._pays and self._rests[model] > 0
+            self._rests[model] -= rests
+            return rests
+
+    def _count(self, model: str, call: Call) -> None:
+        with self._turn:
+            self._failed[model] = 0 if call.failure is None else self._failed[model] + 1
+            if self._failed[model] >= RESTS_AFTER:
+                self._failed[model], self._rests[model] = 0, RESTS_FOR
         if call.failure is not None:
-            self._report(f"model {request.model}: {call.failure}")
-        return self._kept(request, call)
+            self._report(f"model {model}: {call.failure}")
 
     def _tried(self, request: Request) -> Call:
         """The answer or the reason for none, and what all tries cost."""
@@ -143,7 +164,7 @@ class Models:
         rng = random.Random(request.key)
         call = Call()
         for tried in range(1, self._retries.tries + 1):
-            self._budget.require(self.ledger.with_call(call.usd, call.tokens), request, price)
+            self._reserve(request, price, call)
             self._store.begin(request.key, {"at_most_usd": most_usd, "at_most_tokens": most_tokens})
             start = self._clock.now()
             try:
@@ -163,6 +184,34 @@ class Models:
             return replace(call, answer=answer, usd=usd, tokens=call.tokens + answer.tokens)
         raise AssertionError("the loop above returns")
 
+    def _reserve(self, request: Request, price: Price, call: Call) -> None:
+        """Holds what the next try may cost at most, so that calls at the same time can't pass the budget together.
+        Waits while others try, since most cost less than that. Raises BudgetExhausted."""
+        tokens = request.prompt_tokens + request.answer_tokens
+        usd = price.of(request.prompt_tokens, request.answer_tokens)
+        with self._turn:
+            self._held[request.key] = call.usd, call.tokens
+            self._trying.discard(request.key)
+            self._turn.notify_all()
+            while True:
+                held_usd, held_tokens = (sum(column) for column in zip(*self._held.values(), strict=True))
+                try:
+                    self._budget.require(self.ledger.with_call(held_usd, int(held_tokens)), request, price)
+                except BudgetExhausted:
+                    if not self._trying:
+                        raise
+                    self._turn.wait()
+                else:
+                    break
+            self._held[request.key] = call.usd + usd, call.tokens + tokens
+            self._trying.add(request.key)
+
+    def _release(self, request: Request) -> None:
+        with self._turn:
+            self._held.pop(request.key, None)
+            self._trying.discard(request.key)
+            self._turn.notify_all()
+
     def _price(self, model: str) -> Price:
         price = self._provider.price(model) if self._pays else FREE
         if price is None:
@@ -175,6 +224,8 @@ class Models:
     def _kept(self, request: Request, call: Call) -> Mapping[str, Any]:
         usd, tokens = (call.usd, call.tokens) if self._pays else (0.0, 0)
         body = {"request": asdict(request), **asdict(call), "charged_usd": usd, "charged_tokens": tokens}
-        self._store.keep(request.key, body)
-        self.ledger.add(usd, tokens)
+        with self._turn:
+            self._store.keep(request.key, body)
+            self.ledger.add(usd, tokens)
+            self._held.pop(request.key, None)
         return body

@@ -11,10 +11,11 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlparse
 
+from agents.models.catalog_model import PROVIDER, CatalogModel
 from agents.models.secrets import Secrets
 from agents.models.words import FREE, Answer, Price, Request, tokens_in
 from evolve.errors import ModelError
@@ -39,10 +40,14 @@ class LiteLLM:
     secrets: Secrets
     api_base: str = ""
     given_price: Price | None = None
+    catalog: CatalogModel = field(default_factory=CatalogModel)
+    """What answers as `catalog/techniques`."""
     deadline_s: float = 180.0
 
     def price(self, model: str) -> Price | None:
         """What was given, nothing on this machine, else what LiteLLM's list says; None where it says nothing."""
+        if _is_catalog(model):
+            return FREE
         if self.given_price is not None:
             return self.given_price
         if self.is_local(model):
@@ -54,6 +59,8 @@ class LiteLLM:
 
     def is_local(self, model: str) -> bool:
         """Whether the call stays on this machine."""
+        if _is_catalog(model):
+            return True
         base = self.api_base
         if not base and model.startswith(("ollama/", "ollama_chat/")):
             base = os.environ.get("OLLAMA_API_BASE") or "http://localhost:11434"
@@ -80,6 +87,9 @@ class LiteLLM:
             "max_retries": 0,
             "drop_params": True,
         }
+        if _is_catalog(request.model):
+            litellm.custom_provider_map = [{"provider": PROVIDER, "custom_handler": self.catalog.handler()}]
+            return litellm.completion(**words)
         if self.api_base:
             words["api_base"] = self.api_base
         if is_local and self.api_base:
@@ -193,6 +203,10 @@ def _usage(request: Request, text: str, usage: Any) -> tuple[int, int, bool]:
 
 def _plausible(tokens: int, size: int) -> bool:
     return size * PLAUSIBLE[0] - 1 <= tokens <= size * PLAUSIBLE[1] + 64
+
+
+def _is_catalog(model: str) -> bool:
+    return model.startswith(f"{PROVIDER}/")
 
 
 def missing_keys(model: str) -> list[str]:

@@ -75,10 +75,12 @@ def steer(
     out: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
 ) -> None:
     """Asks something of a run's agent; it is read at the next proposal."""
-    from evolve import steering
+    from agents.models.secrets import Secrets
+    from evolve import agent_wiring, steering
 
+    agent_wiring.load_keys()
     folder = find(out, None if run == "latest" else run)
-    steering.steer(folder.steering, text)
+    steering.steer(folder.steering, Secrets(os.environ).clean(text))
     console().print(f"{safe(folder.name)} reads it at its next proposal")
 
 

@@ -41,6 +41,16 @@ Budget = Annotated[
         show_default=f"{DEFAULT_BUDGET}",
     ),
 ]
+Model = Annotated[
+    str,
+    typer.Option(help="PROVIDER/NAME (a=0.7,b=0.3), local/FILE.gguf, scripted/FILE, replay/RUN; empty: the catalogue."),
+]
+Thinking = Annotated[
+    int | None,
+    typer.Option(
+        help="Proposals that models think of while candidates run; 0: one at a time.", show_default="2; local/: 1"
+    ),
+]
 Repository = Annotated[
     Path | None, typer.Option(help="Your git repository: promotions open pull-request branches there too.")
 ]
@@ -60,16 +70,12 @@ def start(
     resume: Annotated[str, typer.Option(help="Continue the run of this name (`latest`: the newest).")] = "",
     data: Annotated[str, typer.Option(help="A data set of `evolve data list`, for a space that takes one.")] = "",
     world: Annotated[str, typer.Option(help="Family of the generated world (video_ranking).")] = "aligned",
-    model: Annotated[
-        str,
-        typer.Option(
-            help="PROVIDER/NAME (a=0.7,b=0.3), local/FILE.gguf, scripted/FILE, replay/RUN; empty: the catalogue."
-        ),
-    ] = "",
+    model: Model = "",
     api_base: Annotated[str, typer.Option(help="An OpenAI-compatible endpoint; on this machine it is free.")] = "",
     price: Annotated[str, typer.Option(help="PROMPT,ANSWER in USD a million tokens, where it is not known.")] = "",
     budget_usd: Annotated[float | None, typer.Option(help="Stop before models cost more than this.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Stop before models take more tokens than this.")] = None,
+    thinking: Thinking = None,
     prompt_tokens: Annotated[int, typer.Option(help="The longest prompt; under 8000: for small models.")] = 0,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Merge each promotion; nobody reviews.")] = False,
     no_online: NoOnline = False,
@@ -96,6 +102,7 @@ def start(
         runs=out,
         dataset=data,
         world=world,
+        thinking=thinking,
         auto_approve=auto_approve,
         online=not no_online,
         repository=repo,
@@ -121,11 +128,13 @@ def _budget(asked: int | None, old: RunFolder | None) -> int:
 
 def _drive_new(config: StartConfig, asked: ModelConfig, *, quiet: bool) -> int:
     """A new run; its folder goes again where not even the first record was written."""
+    from evolve.agent_wiring import thinking_of
     from evolve.lineage import require_git
     from search_spaces.space import load
 
     load(config.space)
     require_git()
+    config = replace(config, thinking=thinking_of(asked, config.thinking, config.runs))
     folder = create(config.runs, f"{config.space.replace(':', '-')}-{config.seed}")
     try:
         return _drive(config, asked, folder, quiet=quiet)

@@ -67,6 +67,7 @@ class Line:
     parents: tuple[str, ...]
     tree: Tree
     refused: str = ""
+    gate: str = ""
 
 
 class RecordedProposer:
@@ -178,7 +179,8 @@ def play(
     asks = proposer or (ShuffledProposer(script, run_seed) if shuffled else RecordedProposer(script, pauses, pause))
     started = {name: value for name, value in settings.items() if name not in ("seed_commit", "target")}
     origin = {"run": recorded.name, "last_hash": recorded.journal[-1].hash}
-    refusals = {fingerprint(line.tree): line.refused for line in script if line.refused}
+    # The loop itself refuses a tree the second time; the first time it was a candidate.
+    refusals = {fingerprint(line.tree): line.refused for line in script if line.gate == "static"}
     ran_out = ""
     judged = len(recorded.archive.attempts)  # the budget is one more: a script ends by itself, refusals and all
     for _ in range(1 + len(pauses - {judged})):
@@ -227,7 +229,8 @@ def script_of(recorded: Recorded) -> list[Line]:
             parents = [archive.by_commit[commit] for commit in proposal.parents]
             tree = {**parents[0].tree, **proposal.files}
             prints = tuple(parent.fingerprint for parent in parents)
-            script.append(Line(proposal=proposal, parents=prints, tree=tree, refused=record.body["reason"]))
+            refused, gate = record.body["reason"], record.body["gate"]
+            script.append(Line(proposal=proposal, parents=prints, tree=tree, refused=refused, gate=gate))
     if not script:
         raise RunError(f"{recorded.name} holds no judged proposal", hint="Continue it with --resume first.")
     return script

@@ -88,13 +88,13 @@ def agent(asked: Models, *, fallback: Proposer | None = None, tools: Sequence[To
     return OfflineAgent(name="toy/model", models=asked, tools=tools, fallback=fallback, **given)
 
 
-def run(folder: Path, proposer: Proposer, *, budget: int = 10, workers: int = 1) -> Loop:
+def run(folder: Path, proposer: Proposer, *, budget: int = 10, workers: int = 1, thinking: int = 0) -> Loop:
     """A whole run, new or continued; its journal is closed."""
     folder.mkdir(parents=True, exist_ok=True)
     clock = Ticking()
     journal = Journal(folder / "journal.jsonl", clock)
     loop = Loop(
-        settings=Settings(seed=0, workers=workers, budget=budget),
+        settings=Settings(seed=0, workers=workers, budget=budget, thinking=thinking),
         started={**STARTED, "proposer": proposer.name},
         seed_tree=SEED,
         gate=lambda tree: None,

@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -103,6 +105,26 @@ def test_no_call_is_made_that_could_pass_the_budget(tmp_path, budget):
     spent = asked.ledger.spent
     assert 0 < len(provider.served) < 10
     assert spent.usd <= (budget.usd or 1) and spent.tokens <= (budget.tokens or 10**9)
+
+
+@pytest.mark.parametrize("budget", [Budget(usd=0.0012), Budget(tokens=800)])
+def test_calls_at_the_same_time_do_not_pass_the_budget_together(tmp_path, budget):
+    """Each call may cost far more than it does: those that do not fit wait for the others, and few are given up."""
+
+    def slow(number, request):
+        time.sleep(0.002)
+        return "yes"
+
+    provider = Flaky(slow)
+    asked = models(tmp_path, provider, budget=budget)
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(ask, asked, seed=number) for number in range(40)]
+    refused = sum(isinstance(call.exception(), BudgetExhausted) for call in calls)
+    spent = asked.ledger.spent
+    assert len(provider.served) + refused == 40 and 5 <= len(provider.served) < 40
+    assert spent.usd <= (budget.usd or 1) and spent.tokens <= (budget.tokens or 10**9)
+    again = models(tmp_path, Flaky(lambda n, r: AssertionError("asked twice")))
+    assert again.ledger.spent.tokens == spent.tokens
 
 
 def test_a_spent_budget_ends_a_run_and_a_larger_one_continues_it(tmp_path):

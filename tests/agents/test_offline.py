@@ -165,6 +165,29 @@ def test_no_iteration_is_lost_while_no_model_answers(tmp_path):
     assert asked.ledger.spent.usd == 0
 
 
+def test_a_run_whose_models_think_at_once_is_the_same_again_and_replayed(tmp_path):
+    """Answers come in any order, some never; commits, quotas and the replay do not depend on it."""
+    naps = random.Random(0)
+
+    def slow(number, request):
+        time.sleep(naps.uniform(0, 0.02))
+        said = int(request.key[:6], 16)
+        return answer(said) if said % 5 else down(transient=False)
+
+    def thinking(folder, provider, **changes):
+        asked = models(tmp_path / folder, provider, **changes)
+        proposer = agent(asked, fallback=Fallback())
+        return run(tmp_path / folder, proposer, workers=2, thinking=3, budget=14), asked
+
+    first, asked = thinking("a", Flaky(slow))
+    recorded = CallFile(tmp_path / "a" / "calls.jsonl", read_only=True)
+    second, again = thinking("b", ReplayedModel(recorded), pays=False, recorded=recorded)
+    assert commits(first) == commits(second) and len(commits(first)) == 15
+    assert asked.ledger.spent.usd > 0 == again.ledger.spent.usd
+    personas = [a.proposal.persona.value for a in first.archive.attempts]
+    assert abs(personas.count("optimizer") - personas.count("architecture")) <= 3
+
+
 def test_what_a_tool_said_is_recorded_and_replayed(tmp_path):
     class Watch:
         name, usage, looks = "watch", "the time", 0
