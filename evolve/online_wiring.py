@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evolve import wiring
+from evolve import measuring, wiring
 from evolve.archive import Archive
 from evolve.campaign import OUTER, candidate_of
 from evolve.config import OnlineConfig, StartConfig
@@ -151,7 +151,7 @@ def simulated(
     from search_spaces.space import load
 
     first = archive.settings
-    space, task = load(first["space"]), wiring.load_task(first["space"], first["dataset"], first["world"], cache)
+    space, task = load(first["space"]), measuring.load_task(first["space"], first["dataset"], first["world"], cache)
     if space.confirmation != "experiment" or not isinstance(task, VideoRanking):
         raise UsageError(
             f"the space `{space.name}` has no simulated production",
