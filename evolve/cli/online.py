@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = OnlineConfig()
 INTERRUPTED = 130
-FORTNIGHT, WEEK = 14, 7
+FORTNIGHT, WEEK, NORTH_STAR_DAYS = 14, 7, 56
 COLOURS = {"promote": "bold green", "keep": "green", "roll back": "red", "quarantine": "bold red", "drop": "yellow"}
 
 Out = Annotated[Path, typer.Option(help="Where run folders are.")]
@@ -79,7 +79,7 @@ def online(
 
 def first_line(config: OnlineConfig) -> str:
     """What the experiments will be, in one line."""
-    first = config.warm_up + WEEK + config.mature - 1
+    first = config.warm_up + WEEK - 1 + NORTH_STAR_DAYS
     where = f"the platform at {safe(config.platform)}" if config.platform else f"{config.users} simulated users"
     return (
         f"online   {where}, at most {config.days} days; {config.top} challengers, {config.slots} at a time, in two "
