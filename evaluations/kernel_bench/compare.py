@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +87,7 @@ def _compared(problem: Problem, model: str, sandbox: Sandbox, plan: Plan, clock:
 
 
 @contextmanager
-def _session(problem: Problem, model: str, sandbox: Sandbox, plan: Plan) -> Iterator[Session]:
+def _session(problem: Problem, model: str, sandbox: Sandbox, plan: Plan) -> Generator[Session]:
     """The reference's session sees no candidate."""
     files = {"harness.py": HARNESS.read_text(encoding="utf-8"), "problem.py": problem.source}
     config: dict[str, Any] = {"module": "problem", "model": "Model"}
