@@ -106,9 +106,9 @@ def test_kill_9_leaves_no_server():
 
 
 @needs_model
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_a_small_model_drives_a_run_with_no_key_and_no_network(tmp_path):
-    words = ("--space", "video_ranking", "--budget", 10, "--budget-time", "90s", "--out", tmp_path)
+    words = ("--space", "video_ranking", "--budget", 10, "--budget-time", "90s", "--no-online", "--out", tmp_path)
     ended = evolve("start", *words, "--model", f"local/{SMALL.name}", EVOLVE_REAL_MODELS="forbidden")
     if "has no walls" in ended.stderr and not os.environ.get("EVOLVE_CI"):
         pytest.skip("no sandbox of this machine may run what a model wrote")
