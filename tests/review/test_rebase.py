@@ -207,7 +207,7 @@ def test_an_experiment_is_told_with_effect_interval_days_and_what_it_is_believed
         "action": "promote", "reason": "evidence above the line; no guardrail lost", "effect": 0.012, "low": 0.004,
         "high": 0.02, "log_e": 9.0, "alpha": 0.01, "cohorts": 12, "users": 240_000, "shrunk": 0.009,
     }  # fmt: skip
-    about = {"experiment": "challenge 1", "challenger": "8", "day": 3}
+    about = {"experiment": "challenge 1", "challenger": "8", "control": "0", "day": 3}
     started = {
         "platform": "toy", "users": 1, "slots": 1, "stages": [], "enrol": 1, "mature": 1, "tests": 1, "level": 0.1,
         "holdback": 0, "days": 9, "champion": "0",
@@ -215,7 +215,6 @@ def test_an_experiment_is_told_with_effect_interval_days_and_what_it_is_believed
     launched = {
         **about,
         "kind": "challenge",
-        "control": "0",
         "shares": {"0": 0.5, "8": 0.5},
         "traffic": 1.0,
         "reason": "",
