@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -54,6 +54,21 @@ class _Stopwatch:
         self.seconds += time.monotonic() - self.started
 
 
+def climbed(
+    rungs: Sequence[Rung], climb: Callable[[Rung], Measurement | Fault], on_rung: Continue | None
+) -> tuple[tuple[Measurement, ...], Fault | None, str]:
+    """Takes the rungs in order until one faults or `on_rung` has seen enough: what was measured, a fault, its rung."""
+    measured: list[Measurement] = []
+    for rung in rungs:
+        found = climb(rung)
+        if isinstance(found, Fault):
+            return tuple(measured), found, rung.name
+        measured.append(found)
+        if on_rung is not None and rung is not rungs[-1] and not on_rung(found):
+            break
+    return tuple(measured), None, ""
+
+
 class Sessions:
     """Walks candidates through sandbox sessions, at most `slots` at a time.
 
@@ -83,26 +98,14 @@ class Sessions:
             limits=replace(self._space.limits, memory_bytes=max(map(self._memory_of, route.rungs))),
             canaries=self._canaries,
         )
-        watch, training, measured, fault, at = _Stopwatch(), _Stopwatch(), list[Measurement](), None, ""
+        watch, training = _Stopwatch(), _Stopwatch()
         sandbox = self._sandbox if route.split == "search" else self._deciding
         with self._free, sandbox.open(job) as session:
-            for rung in route.rungs:
-                at = rung.name
-                found = self._climb(session, rung, route, watch, training)
-                if isinstance(found, Fault):
-                    fault = found
-                    break
-                measured.append(found)
-                if on_rung is not None and rung is not route.rungs[-1] and not on_rung(found):
-                    break
+            measured, fault, at = climbed(
+                route.rungs, lambda rung: self._climb(session, rung, route, watch, training), on_rung
+            )
             evidence = session.close()
-        return Walk(
-            measurements=tuple(measured),
-            fault=fault,
-            fault_rung=at if fault else "",
-            evidence=evidence,
-            compute_s=watch.seconds,
-        )
+        return Walk(measurements=measured, fault=fault, fault_rung=at, evidence=evidence, compute_s=watch.seconds)
 
     def _memory_of(self, rung: Rung) -> int:
         return rung.memory_bytes or self._space.limits.memory_bytes

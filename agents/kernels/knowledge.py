@@ -10,10 +10,10 @@ import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from agents.kernels.diagnosis import Bound
 from agents.retrieve import Document, ranked
 from evolve.errors import UsageError
 
@@ -31,6 +31,14 @@ MOVES = (
 )
 """The kinds of change that a generator can make."""
 FENCE = "+++\n"
+
+
+class Bound(StrEnum):
+    """What a kernel's time goes into, as the judge sees it: bytes, arithmetic, or neither."""
+
+    MEMORY = "memory"
+    COMPUTE = "compute"
+    LATENCY = "latency"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from agents import tunables
-from agents.kernels.diagnosis import Bound
 from agents.kernels.generators import CPP_FLAGS, TOML, Generator, made_by
 from agents.kernels.graph import Node
-from agents.kernels.knowledge import Card, Entry, advice, choose, fetch
+from agents.kernels.knowledge import Bound, Card, Entry, advice, choose, fetch
 from agents.tune import TunedTrial, suggestions
 from evolve.contracts import Move, Tree, TunableValue
 

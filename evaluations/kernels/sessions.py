@@ -21,9 +21,9 @@ from evaluations.kernels.baselines import ALL, Baselines, job_of
 from evaluations.kernels.races import Races
 from evaluations.kernels.talk import Talk
 from evaluations.kernels.truth import Truth
-from evaluations.sessions import Continue, Route
+from evaluations.sessions import Continue, Route, climbed
 from evaluations.store import Walk
-from evolve.contracts import Candidate, Evidence, Fault, FaultKind, Measurement, Sandbox, Session
+from evolve.contracts import Candidate, Evidence, Fault, FaultKind, Measurement, Rung, Sandbox, Session
 from evolve.errors import SandboxError
 from search_spaces.kernel_gate import read_config
 from search_spaces.kernel_space import METRIC, KernelSpace
@@ -86,27 +86,12 @@ class KernelSessions:
 
     def _run(self, sandbox: Sandbox, built: Built, backend: str, route: Route, on_rung: Continue | None) -> Walk:
         job = job_of(self._space, built, backend, self._threads, self._data, self._space.limits, self._canaries)
-        measured, fault, at = list[Measurement](), None, route.rungs[0].name
         with sandbox.open(job) as session:
             races = self._begin(session, route.rungs[-1].limit_s)
-            if isinstance(races, Fault):
-                fault, races = races, None
-            for rung in route.rungs if races else ():
-                assert races is not None
-                at, fault = rung.name, races.climb(rung.examples)
-                if fault:
-                    break
-                measured.append(_measurement(races, rung.name, route))
-                if on_rung is not None and rung is not route.rungs[-1] and not on_rung(measured[-1]):
-                    break
+            measured, fault, at = climbed(route.rungs, lambda rung: _climb(races, rung, route), on_rung)
             evidence = session.close()
-        return Walk(
-            measurements=tuple(measured),
-            fault=fault,
-            fault_rung=at if fault else "",
-            evidence=evidence,
-            compute_s=races.compute_s() if races else 0.0,
-        )
+        compute_s = 0.0 if isinstance(races, Fault) else races.compute_s()
+        return Walk(measurements=measured, fault=fault, fault_rung=at, evidence=evidence, compute_s=compute_s)
 
     def _begin(self, session: Session, limit_s: float) -> Races | Fault:
         """Loads the kernel, then draws what it is judged by."""
@@ -117,6 +102,13 @@ class KernelSessions:
         if fault := correctness.wrong(talk, self._truth, rng):
             return fault
         return Races.begin(talk, self._truth, self.baselines, self._threads, rng)
+
+
+def _climb(races: Races | Fault, rung: Rung, route: Route) -> Measurement | Fault:
+    """A kernel that could not begin faults on the first rung."""
+    if isinstance(races, Fault):
+        return races
+    return races.climb(rung.examples) or _measurement(races, rung.name, route)
 
 
 def _measurement(races: Races, rung: str, route: Route) -> Measurement:

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.kernels.diagnosis import Bound, Roofline, Timing, diagnose
-from agents.kernels.knowledge import MOVES, advice, choose, fetch, read_index
+from agents.kernels.knowledge import MOVES, Bound, advice, choose, fetch, read_index
 from evolve.errors import UsageError
 
 FOLDER = Path(__file__).resolve().parents[3] / "kernels" / "knowledge"
-MACHINE = Roofline(bytes_per_s=20e9, flops_per_s=200e9)
 
 
 def test_there_are_at_least_twenty_cards_of_each_kind_and_move_and_all_have_sources():
@@ -27,25 +25,6 @@ def test_there_are_at_least_twenty_cards_of_each_kind_and_move_and_all_have_sour
 
 def test_index_and_files_agree():
     assert {entry.name for entry in read_index(FOLDER)} == {path.stem for path in FOLDER.glob("*.md")}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "moved", "flops", "bound"),
-    [
-        (1e-3, 15e6, 1e6, Bound.MEMORY),
-        (1e-3, 1e6, 120e6, Bound.COMPUTE),
-        (1e-3, 1e6, 1e6, Bound.LATENCY),
-    ],
-)
-def test_a_timing_is_held_back_by_the_nearer_roof_or_by_neither(seconds, moved, flops, bound):
-    assert diagnose([Timing(seconds=seconds, bytes_moved=moved, flops=flops)], MACHINE) is bound
-
-
-def test_the_shapes_that_lose_most_decide_the_diagnosis():
-    near = Timing(seconds=1e-3, bytes_moved=19e6, flops=0.0)
-    far = Timing(seconds=1e-3, bytes_moved=1e5, flops=0.0)
-    assert diagnose([near, near, near, far], MACHINE) is Bound.LATENCY
-    assert diagnose([near, near], MACHINE) is Bound.MEMORY
 
 
 def test_the_first_stage_keeps_cards_of_the_diagnosis_and_puts_the_words_first():

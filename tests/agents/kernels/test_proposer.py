@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.kernels.diagnosis import Bound
 from agents.kernels.generators import TOML, made_by
 from agents.kernels.graph import Node, greedy, read_graph, uct
-from agents.kernels.knowledge import read_index
+from agents.kernels.knowledge import Bound, read_index
 from agents.kernels.operator import diagnosis_of, retrieve
 from agents.kernels.proposer import KernelProposer
 from agents.kernels.table import GENERATORS, generators
