@@ -17,7 +17,9 @@ from pathlib import Path
 from evolve.errors import SetupError
 
 SOURCE = Path(__file__).with_name("roofline.cpp")
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-ffast-math", "-shared", "-fPIC")
+_REORDER = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-ffinite-math-only", "-fno-math-errno")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", *_REORDER, "-shared", "-fPIC")
+"""Not -ffast-math: it links what makes the whole process, the judge's, take the smallest numbers for zero."""
 SIZES = tuple(size << 10 for size in (16, 32, 128, 512, 1024, 2048, 4096, 8192, 32768, 131072))
 TRIES = 5
 SLACK = 1.25
