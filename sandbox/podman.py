@@ -39,8 +39,8 @@ class PodmanSandbox:
         program = require_podman()
         self._folder = Path(tempfile.mkdtemp(prefix="evolve-podman."))
         self.url = f"unix://{self._folder}/podman.sock"
-        self._service = subprocess.Popen(
-            [program, "system", "service", "--time=0", self.url],
+        self._service = subprocess.Popen(  # in our folder: a container out of memory leaves an empty file `oom` there
+            [program, "system", "service", "--time=0", self.url], cwd=self._folder,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:

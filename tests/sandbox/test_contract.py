@@ -108,9 +108,11 @@ def test_a_broken_candidate_becomes_one_fault_and_the_next_is_unharmed(
 
 @pytest.mark.parametrize("way", GREEDY)
 def test_a_candidate_that_eats_memory_is_stopped(sandbox: Sandbox, job: MakeJob, way: str) -> None:
-    """The limit holds for the whole tree, at once or piece by piece."""
+    """The limit holds for the whole tree, at once or piece by piece, and nothing is left where evolve was started."""
+    before = set(os.listdir())
     with sandbox.open(job(runner(GREEDY[way]))) as session:
         fault = session.train(5, 20.0)
+    assert set(os.listdir()) <= before
     assert isinstance(fault, Fault)
     assert (fault.kind, "out of memory" in fault.reason) == (FaultKind.OUT_OF_MEMORY, True), fault
     assert answers_honestly(sandbox, job)
