@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolve.cli.options import DEFAULT_BUDGET, Budget, Model, NoOnline, Repository, Thinking
 from evolve.cli.printing import NORMAL_95, console, counted, interval, numbers, print_table, safe
 from evolve.cli.words import command, is_kernel
 from evolve.config import DEFAULT_SPACE, ModelConfig, OnlineConfig, StartConfig, cache_folder, seconds
@@ -27,33 +28,10 @@ if TYPE_CHECKING:
     from evolve.cli.live import Live
     from evolve.wiring import Run
 
-DEFAULT_BUDGET = StartConfig().budget
 SHORT_OF_THE_BUDGET = 1
 INTERRUPTED = 130
-NoOnline = Annotated[bool, typer.Option("--no-online", help="Only the search: its confirmations open pull requests.")]
 AT_ONCE_GRACE_S = 5.0
 """How long an interrupted process may take to close its sandbox before it leaves without."""
-
-Budget = Annotated[
-    int | None,
-    typer.Option(
-        help="Proposals that reach a sandbox; refusals by a gate are free. A resumed run keeps its own.",
-        show_default=f"{DEFAULT_BUDGET}",
-    ),
-]
-Model = Annotated[
-    str,
-    typer.Option(help="PROVIDER/NAME (a=0.7,b=0.3), local/FILE.gguf, scripted/FILE, replay/RUN; empty: the catalogue."),
-]
-Thinking = Annotated[
-    int | None,
-    typer.Option(
-        help="Proposals that models think of while candidates run; 0: one at a time.", show_default="2; local/: 1"
-    ),
-]
-Repository = Annotated[
-    Path | None, typer.Option(help="Your git repository: promotions open pull-request branches there too.")
-]
 
 
 def start(
