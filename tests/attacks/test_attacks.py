@@ -11,7 +11,7 @@ import pytest
 from evolve.contracts import Sandbox
 from tests.attacks.corpus import ATTACKS
 from tests.attacks.scene import Attack, Scene, scene
-from tests.sandbox.conftest import PODMAN, build
+from tests.sandbox.sandbox_parts import PODMAN, build
 
 BOXES = ("docker", "podman", "bubblewrap", "landlock", "fork", "local")
 MARKS = {"docker": (pytest.mark.docker,), "podman": PODMAN.marks}

@@ -17,7 +17,7 @@ from evaluations.world import WorldConfig
 from evolve.contracts import Candidate
 from sandbox.choose import choose
 from search_spaces.space import load
-from tests.sandbox.conftest import build
+from tests.sandbox.sandbox_parts import build
 
 CONFIG = WorldConfig(users=150, first_items=120, items_per_day=2)
 EXAMPLES = 4096

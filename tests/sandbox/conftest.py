@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evolve.contracts import Job, Limits, Sandbox
-from evolve.errors import SandboxError
-from sandbox.choose import choose, probe
+from evolve.contracts import Job, Sandbox
+from tests.sandbox.sandbox_parts import SANDBOXES, SMALL, build
 
 HARNESS = "import candidate\n\n\ndef start(data, config):\n    return candidate.Runner(data, config)\n"
 
@@ -32,8 +30,6 @@ class Runner:
         return (self.scores[queries["users"]] * self.seen).astype(np.float32)
 """
 
-SMALL = Limits(memory_bytes=400 << 20, cpu_s=20, processes=16, file_bytes=8 << 20, open_files=128, start_s=60.0)
-
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -43,34 +39,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.chmod(0o755)
     (folder / "scores.npy").chmod(0o644)
     return folder
-
-
-def require_engine() -> None:
-    """Skips where no engine answers; in CI that is a failure."""
-    found = probe()
-    if found["answers"] != "yes":
-        (pytest.fail if os.environ.get("EVOLVE_CI") else pytest.skip)(f"no engine: {found['found']}")
-
-
-PODMAN = pytest.param(
-    "podman",
-    marks=[  # the SDK forgets a socket now and then where Podman answers with an error
-        pytest.mark.filterwarnings("ignore::ResourceWarning"),
-        pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    ],
-)
-SANDBOXES = ("local", "landlock", "bubblewrap", "fork", PODMAN, pytest.param("docker", marks=pytest.mark.docker))
-
-
-def build(name: str) -> Sandbox:
-    """A sandbox of that name without torch, so that a worker starts in a tenth of a second; skips where the machine
-    lacks its part, which in CI is a failure."""
-    if name == "docker":
-        require_engine()
-    try:
-        return choose(name, warm_torch=False, ahead=0)
-    except SandboxError as error:
-        (pytest.fail if os.environ.get("EVOLVE_CI") else pytest.skip)(str(error))
 
 
 @pytest.fixture(scope="session", params=SANDBOXES)

@@ -10,7 +10,6 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from conftest import PODMAN, SANDBOXES, build
 from sandbox_cases import runner
 
 from evolve.contracts import Job, Sandbox
@@ -19,6 +18,7 @@ from sandbox import owner
 from sandbox.ahead import IDLE_WORKER_BYTES
 from sandbox.choose import choose, started_ahead
 from sandbox.local import LocalSandbox
+from tests.sandbox.sandbox_parts import PODMAN, SANDBOXES, build
 
 ENGINES = ("docker",)
 ONCE = "assert not os.path.exists('seen')\nopen('seen', 'w').close()\nreturn {}"

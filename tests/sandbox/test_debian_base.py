@@ -16,12 +16,12 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from conftest import require_engine
 from sandbox_cases import runner
 
 from evolve.contracts import Job
 from sandbox.docker import DockerSandbox
 from sandbox.engine import Engine
+from tests.sandbox.sandbox_parts import require_engine
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.matrix]
 BASE, TAG, SUITE = "evolve-test-debian", "evolve-test-debian-own:latest", "bookworm"

@@ -8,13 +8,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import SMALL, require_engine
 
 from evolve.contracts import Job
 from evolve.errors import SandboxError, UsageError
 from sandbox.choose import choose
 from sandbox.devices import Devices, read_devices
 from sandbox.engine import Engine, Recipe, container_config
+from tests.sandbox.sandbox_parts import SMALL, require_engine
 
 
 def test_devices_are_lent_evenly_and_lent_again() -> None:

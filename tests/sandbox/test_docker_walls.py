@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import require_engine
 from sandbox_cases import runner
 
 from evolve.contracts import Fault, Job
+from tests.sandbox.sandbox_parts import require_engine
 
 if TYPE_CHECKING:
     from sandbox.docker import DockerSandbox

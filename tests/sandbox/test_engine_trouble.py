@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import require_engine
 from sandbox_cases import runner
 
 from evolve.contracts import Fault, Job
@@ -21,6 +20,7 @@ from evolve.errors import SandboxError
 from sandbox.choose import probe
 from sandbox.docker import DockerSandbox
 from sandbox.engine import Engine
+from tests.sandbox.sandbox_parts import require_engine
 
 pytestmark = [
     pytest.mark.docker,

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import require_engine
 
 from evolve.contracts import Fault, Job
 from evolve.errors import SandboxError, UsageError
 from sandbox.choose import choose
 from sandbox.docker import DockerSandbox
 from sandbox.engine import Engine
+from tests.sandbox.sandbox_parts import require_engine
 
 pytestmark = pytest.mark.docker
 BASE, TAG = "evolve-test-base", "evolve-test-own:latest"

@@ -215,10 +215,9 @@ def test_a_worker_that_cannot_start_is_our_fault(tmp_path: Path) -> None:
 @pytest.mark.docker
 def test_unreadable_data_is_said_before_a_container_starts(tmp_path: Path) -> None:
     """The container's user is nobody: a private folder would look empty to the candidate."""
-    from conftest import require_engine
-
     from evolve.contracts import Job
     from sandbox.docker import DockerSandbox
+    from tests.sandbox.sandbox_parts import require_engine
 
     require_engine()
     tmp_path.chmod(0o700)
