@@ -1,7 +1,7 @@
 """The funnel: takes a candidate up the rungs, replicates what promises, and confirms on unseen users.
 
 Holds labels through its Task and statistics through `evaluations.statistics`. Decides nothing by measured
-time. A reference is always a champion or the seed, so it has been to the full rung.
+time. A reference is the seed or a candidate that was replicated, so it has been to the full rung.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ SEARCH_ALPHA = 0.10
 GIVE_UP_ALPHA = 0.02
 """A candidate leaves after the short rung only when it is worse than its reference at this level."""
 REPLICATE_P = 0.30
-"""One-sided p-value at the full rung above which more seeds are not worth their price."""
+"""One-sided p-value above which one more seed at the full rung is not worth its price."""
+FUTILE_P = 0.10
+"""A look at the confirmation users ends after its first seed above this p-value. More seeds make the users no more: the
+level of a look, at most .005, is then all but out of reach. Giving up early never promotes anybody."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -109,11 +112,10 @@ class Judge:
         at_full = first.at(self._full.name)
         if at_full is None:
             return self._scored(candidate, reference, [first.measurements[-1]], observable, spent, first.evidence)
-        early = self._compare([at_full], reference)
-        if early.p_not_better() > REPLICATE_P:
-            return self._scored(candidate, reference, [at_full], observable, spent, first.evidence)
         measured = [at_full]
         for k in range(1, self._replicated.seeds):
+            if self._compare(measured, reference).p_not_better() > REPLICATE_P:
+                break
             self._report(candidate.number, f"replicating, seed {k + 1} of {self._replicated.seeds}")
             walk, cpu_s = self._search(candidate, k)
             spent += cpu_s
@@ -169,22 +171,29 @@ class Judge:
     def confirm(
         self, challenger: Candidate, champion: Candidate, alpha: float, replicates: int | None = None
     ) -> Verdict:
-        """Compares on the confirmation users, under seeds that the search never used: as many as the space says, or
-        `replicates`."""
+        """Compares on the confirmation users, under seeds that the search never used: as many as the space says, unless
+        the first leaves no hope; or `replicates`."""
         seeds = range(replicates or self._space.confirmation_seeds)
 
         def measure(k: int) -> tuple[Walk, Walk]:
             return self._confirmation(challenger, k), self._confirmation(champion, k)
 
         self._report(challenger.number, f"confirming against #{champion.number} on unseen users, {len(seeds)} seeds")
-        walks = self._each(measure, seeds)
+        walks = self._each(measure, seeds[:1])
+        if replicates or self._hopeful(walks):
+            walks += self._each(measure, seeds[1:])
         metric = self._space.metric
         broken = next((walk.fault for walk, _ in walks if walk.fault), None)
         if broken:
             return undecided(metric, alpha, f"the challenger broke while it was confirmed: {broken.reason}")
-        new = [self._must(walk, self._full.name) for walk, _ in walks]
-        old = [self._must(walk, self._full.name) for _, walk in walks]
-        return verdict(pair(new, old, metric, self._seed_variance), metric, alpha, 0.0)
+        return verdict(self._confirmed(walks), metric, alpha, 0.0)
+
+    def _hopeful(self, walks: Sequence[tuple[Walk, Walk]]) -> bool:
+        return walks[0][0].fault is None and self._confirmed(walks).p_not_better() <= FUTILE_P
+
+    def _confirmed(self, walks: Sequence[tuple[Walk, Walk]]) -> Paired:
+        new, old = ([self._must(walk, self._full.name) for walk in side] for side in zip(*walks, strict=True))
+        return pair(new, old, self._space.metric, self._seed_variance)
 
     def final(self, champion: Candidate, seed: Candidate) -> FinalResult:
         """The only look at the test labels: the champion and the seed after their final fits, and the floors."""
@@ -274,7 +283,7 @@ class Judge:
         return found
 
     def _each(self, work: Callable[[K], V], keys: Sequence[K]) -> list[V]:
-        with ThreadPoolExecutor(max_workers=len(keys)) as threads:
+        with ThreadPoolExecutor(max_workers=max(1, len(keys))) as threads:
             return list(threads.map(work, keys))
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
 from evolve import records
 from evolve.campaign import OUTER, Campaign, candidate_of
@@ -18,6 +18,7 @@ from evolve.contracts import (
     NoiseFloor,
     Outcome,
     Proposal,
+    Scored,
     Tree,
     Verdict,
     Waiting,
@@ -25,12 +26,10 @@ from evolve.contracts import (
 from evolve.errors import RunError
 from evolve.fingerprint import fingerprint
 from evolve.journal import Record
+from evolve.reviews import REVIEWS, Review, ReviewKind, review_of
 
 NORTH_STAR = "north_star"
 """The metric of an experiment's verdict; its effect is a share of the control's mean."""
-ReviewKind = Literal["approved", "rejected", "commented", "rolled_back", "rebased", "attributed"]
-REVIEWS = frozenset({"approved", "rejected", "commented", "rolled_back", "rebased", "attributed"})
-"""Kinds of records that a review writes; the search decides nothing by them."""
 
 
 class TreeReader(Protocol):
@@ -69,34 +68,6 @@ class Confirmation:
     promoted: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A part of a pull request: the verdict on the whole against the whole less it, or why there is none."""
-
-    name: str
-    verdict: Verdict | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
-    """What a person, or `--auto-approve`, did with a pull request. `commit` is what it made of `main`, if anything.
-
-    `rebased` laid its steps on the commit `onto`: `commit` is their last there, and `verdict` compares it with `onto`
-    at the users of the confirmation; where both changed the same lines there is neither, and `text` holds the hunks.
-    `attributed` measured what each of its `parts` gives.
-    """
-
-    pull: int
-    kind: ReviewKind
-    text: str
-    commit: str
-    at: float
-    onto: str = ""
-    verdict: Verdict | None = None
-    parts: tuple[Part, ...] = ()
-
-
 class Archive:
     """Everything that a run knows. `apply` is the only way in.
 
@@ -118,6 +89,9 @@ class Archive:
         self.refused_in_a_row = 0
         self.floor: NoiseFloor | None = None
         self.champion: Candidate | None = None
+        self.leader: Candidate | None = None
+        """The best that the search has replicated: what the next proposal is judged against."""
+        self._lead = 0.0
         self.unsettled: Attempt | None = None
         self.final: FinalResult | None = None
         self.ended = ""
@@ -212,7 +186,7 @@ class Archive:
 
     def _on_started(self, body: Mapping[str, Any]) -> None:
         self.settings = body
-        self.champion = self._add(0, body["seed_commit"], ())
+        self.champion = self.leader = self._add(0, body["seed_commit"], ())
 
     def _on_floor(self, body: Mapping[str, Any]) -> None:
         self.floor = records.floor_from_json(body)
@@ -237,6 +211,8 @@ class Archive:
         outcome = records.outcome_from_json(body["outcome"])
         self.unsettled = Attempt(candidate=first.candidate, proposal=first.proposal, outcome=outcome)
         self.attempts.append(self.unsettled)
+        if isinstance(outcome, Scored) and outcome.promising and outcome.gain > self._lead:
+            self.leader, self._lead = first.candidate, outcome.gain
 
     def _on_confirmed(self, body: Mapping[str, Any]) -> None:
         verdict = records.verdict_from_json(body["verdict"])
@@ -273,25 +249,6 @@ class Archive:
         self.candidates.append(candidate)
         self.by_commit[commit] = candidate
         return candidate
-
-
-def review_of(kind: ReviewKind, body: Mapping[str, Any], at: float) -> Review:
-    """The review that a record holds."""
-
-    def verdict(told: Mapping[str, Any] | None) -> Verdict | None:
-        return records.verdict_from_json(told) if told else None
-
-    parts = (Part(name=p["name"], verdict=verdict(p["verdict"]), reason=p["reason"]) for p in body.get("parts", ()))
-    return Review(
-        pull=body["pull"],
-        kind=kind,
-        text=body["text"],
-        commit=body["commit"],
-        at=at,
-        onto=body.get("onto", ""),
-        verdict=verdict(body.get("verdict")),
-        parts=tuple(parts),
-    )
 
 
 def promotion(body: Mapping[str, Any]) -> Confirmation | None:

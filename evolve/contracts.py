@@ -175,7 +175,7 @@ class NoiseFloor:
 class Scored:
     """The candidate ran. `score` is its mean primary metric at `rung`; `gain` its effect against the
     seed candidate at the same rung and seeds; `verdict` compares it with the reference it was judged
-    against (the champion when it was proposed)."""
+    against (the leader when it was proposed: the best that the search had replicated)."""
 
     rung: str
     score: float
@@ -528,7 +528,7 @@ class Evaluator(Protocol):
         ...
 
     def judge(self, candidate: Candidate, reference: Candidate, observable: Observable | None) -> Outcome:
-        """Runs the funnel. `reference` is the champion when the candidate was proposed."""
+        """Runs the funnel. `reference` is the leader when the candidate was proposed."""
         ...
 
     def confirm(self, challenger: Candidate, champion: Candidate, alpha: float) -> Verdict:

@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from evolve.archive import REVIEWS, Confirmation, Review, ReviewKind, promotion, review_of
+from evolve.archive import Confirmation, promotion
 from evolve.contracts import Verdict
 from evolve.errors import RunError, UsageError
 from evolve.journal import GENESIS, Record, join_measured, read_from
+from evolve.reviews import REVIEWS, Review, ReviewKind, review_of
 
 LOCK_WAIT_S = 20.0
 TABLES = """

@@ -167,10 +167,10 @@ class Loop:
             body = {"proposal": body, "files": dict(proposal.files)}
             self._append("refused", {**body, "gate": refusal.gate, "reason": refusal.reason})
             return
-        number, champion = len(self.archive.candidates), self.archive.champion
-        assert champion is not None
+        number, leader = len(self.archive.candidates), self.archive.leader
+        assert leader is not None
         commit = self._lineage.commit(number, tree, proposal.parents, message(proposal))
-        body = {"number": number, "commit": commit, "reference": champion.number}
+        body = {"number": number, "commit": commit, "reference": leader.number}
         self._append("proposed", {**body, "proposal": records.proposal_to_json(proposal)})
         self._submit(pool, self.archive.pending[-1])
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from evolve.archive import Archive, Part, TreeReader
+from evolve.archive import Archive, TreeReader
 from evolve.contracts import Tree, Verdict
 from evolve.review.pulls import Pull
 from evolve.review.rebase import merge_trees
+from evolve.reviews import Part
 
 LEVEL = 0.05
 """Shared by the parts of one pull request. Nothing is promoted by it, so the run's error budget is not spent."""

@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Iterator, Mapping
 from math import isfinite
 
-from evolve.archive import NORTH_STAR, Archive, Review
+from evolve.archive import NORTH_STAR, Archive
 from evolve.contracts import Attempt, Rejected, Scored, Verdict
 from evolve.review.pulls import Pull
+from evolve.reviews import Review
 
 HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 TRIED = 0.05
@@ -153,9 +154,11 @@ def _cost(steps: list[Attempt]) -> Iterator[str]:
 def _risks(archive: Archive, pull: Pull, attempts: Mapping[int, Attempt]) -> Iterator[str]:
     look, outcome = pull.look.verdict, attempts[pull.candidate].outcome
     yield f"- The gain may be as small as {look.low:+.4f} (end of the interval)."
-    if isinstance(outcome, Scored) and outcome.verdict:
+    if isinstance(outcome, Scored):
+        before = attempts[pull.look.against].outcome if pull.look.against else None
+        lead = outcome.gain - (before.gain if isinstance(before, Scored) else 0.0)
         there = "of the north star" if look.metric == NORTH_STAR else "at unseen users"
-        yield f"- {outcome.verdict.effect:+.4f} in the search, {look.effect:+.4f} {there}: the best of many shrinks."
+        yield f"- {lead:+.4f} in the search, {look.effect:+.4f} {there}: the best of many shrinks."
     looks = len(archive.confirmations)
     if look.metric == NORTH_STAR:
         yield f"- One of {len(archive.campaign.experiments)} experiments; the share of false promotions is at most"

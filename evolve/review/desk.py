@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from evolve.archive import Archive, Part, Review
+from evolve.archive import Archive
 from evolve.contracts import Tree, Verdict
 from evolve.errors import UsageError
 from evolve.journal import Journal
@@ -20,6 +20,7 @@ from evolve.review.mirror import lay_there, mirror, steps_of, tag
 from evolve.review.mirror import merge as merge_there
 from evolve.review.pulls import Promotions, Pull, pull, pulls, standing
 from evolve.review.rebase import laid
+from evolve.reviews import Part, Review
 from evolve.target import Step, Target
 
 MAIN = "refs/heads/main"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from evolve.archive import Confirmation, Review
+from evolve.archive import Confirmation
 from evolve.errors import UsageError
+from evolve.reviews import Review
 
 State = Literal["open", "approved", "rejected", "rolled back", "conflicting", "not confirmed"]
 

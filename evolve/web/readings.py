@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evolve.archive import REVIEWS, Archive
+from evolve.archive import Archive
 from evolve.contracts import Attempt, Candidate, Outcome, Proposal, Scored
 from evolve.errors import EvolveError, RunError, UsageError
 from evolve.journal import Follower, Record
 from evolve.lineage import Lineage
 from evolve.report.rows import signed
+from evolve.reviews import REVIEWS
 from evolve.run_folder import RunFolder, all_runs
 
 EVENTS_KEPT = 60

@@ -51,6 +51,14 @@ def test_only_a_confirmed_gain_makes_a_champion(tmp_path):
     assert loop._lineage.repository.commit("confirmed").hexsha == loop.archive.champion.commit
 
 
+def test_a_proposal_is_judged_against_the_best_that_was_replicated_even_where_no_look_confirmed_it(tmp_path):
+    loop = toy_loop(tmp_path)
+    loop.run()
+    against = {r.body["number"]: r.body["reference"] for r in loop._journal.records if r.kind == "proposed"}
+    assert [against[n] for n in (1, 4, 5, 8, 9, 13, 17)] == [0, 0, 4, 4, 8, 12, 16]
+    assert 12 not in [c.number for c in loop.archive.confirmations if c.promoted]
+
+
 def test_the_levels_of_all_looks_together_stay_within_the_error_budget():
     assert sum(alpha_of(k) for k in range(10_000)) <= ALPHA + 1e-12
     assert alpha_of(0) > alpha_of(1) > 0

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from evolve.archive import Part
 from evolve.contracts import Scored
 from evolve.errors import UsageError
 from evolve.journal import Journal
@@ -16,6 +15,7 @@ from evolve.review.attribution import measured, parts
 from evolve.review.body import body
 from evolve.review.pulls import pull
 from evolve.review.rebase import laid, merge_trees
+from evolve.reviews import Part
 from evolve.target import Step
 from tests.cli.test_cli import evolve
 from tests.review.test_pulls import Reviewed, run  # noqa: F401
