@@ -16,6 +16,7 @@ from sandbox import owner
 
 GROUP_PREFIX = "evolve-sandbox."
 PERIOD_US = 100_000
+_SHARES_1, _WEIGHT_2 = "cpu.shares", "cpu.weight"
 _CAPS_1, _CAP_2 = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), "memory.max"
 REMOVED_WITHIN_S = 5.0
 
@@ -32,12 +33,21 @@ class Usage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """The files of one group: its CPU time, its peak memory and its memory events, of each the first that is there;
-    and all those that limit its memory."""
+    all those that limit its memory, and those that hold its share of the CPU."""
 
     cpu: tuple[Path, ...]
     memory: tuple[Path, ...]
     events: tuple[Path, ...]
     caps: tuple[Path, ...] = ()
+    shares: tuple[Path, ...] = ()
+
+    def share_cpu(self, shares: int) -> bool:
+        """Sets the share of the CPU, of 1024 each; returns whether it could be set."""
+        for path in filter(Path.exists, self.shares):
+            with contextlib.suppress(OSError):
+                path.write_text(str(shares if path.name == _SHARES_1 else weight_of(shares)), encoding="ascii")
+                return True
+        return False
 
     def limit_memory(self, memory_bytes: int) -> bool:
         """Sets the limit of memory (and of memory with swap); returns whether it holds now.
@@ -77,6 +87,7 @@ def group_of(
     memory: list[Path] = []
     events: list[Path] = []
     caps: list[Path] = []
+    shares: list[Path] = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         relative = path.lstrip("/")
@@ -85,6 +96,7 @@ def group_of(
         if "cpuacct" in controllers.split(","):
             cpu.append(root / controllers / relative / "cpuacct.usage")
             cpu.append(root / "cpuacct" / relative / "cpuacct.usage")
+            shares += [root / name / relative / _SHARES_1 for name in (controllers, "cpu")]
         elif controllers == "memory":
             memory.append(root / "memory" / relative / "memory.max_usage_in_bytes")
             events.append(root / "memory" / relative / "memory.oom_control")
@@ -94,9 +106,15 @@ def group_of(
             memory += [root / relative / "memory.peak", root / relative / "memory.current"]
             events.append(root / relative / "memory.events")
             caps.append(root / relative / _CAP_2)
+            shares.append(root / relative / _WEIGHT_2)
     if not cpu and not memory:
         return None
-    return Group(cpu=tuple(cpu), memory=tuple(memory), events=tuple(events), caps=tuple(caps))
+    return Group(cpu=tuple(cpu), memory=tuple(memory), events=tuple(events), caps=tuple(caps), shares=tuple(shares))
+
+
+def weight_of(shares: int) -> int:
+    """Version 2's weight (1 to 10,000) for version 1's shares (2 to 262,144), as container runtimes reckon it."""
+    return 1 + (shares - 2) * 9_999 // 262_142
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

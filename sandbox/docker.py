@@ -178,10 +178,12 @@ class DockerCell:
         )
 
     def hurry(self) -> None:
-        """See `Cell.hurry`."""
+        """See `Cell.hurry`. By the group's own files; the engine, which takes 20 ms, where they are not ours."""
         if self._shares != _FULL_SHARES:
-            with engine_trouble("speed a container up"):
-                self._client.update_container(self._id, cpu_shares=_FULL_SHARES)
+            self._note_usage()
+            if not (self._group and self._group.share_cpu(_FULL_SHARES)):
+                with engine_trouble("speed a container up"):
+                    self._client.update_container(self._id, cpu_shares=_FULL_SHARES)
             self._shares = _FULL_SHARES
 
     def limit_memory(self, memory_bytes: int) -> None:

@@ -117,6 +117,24 @@ def test_a_limit_of_memory_is_set_in_either_version(tmp_path: Path) -> None:
     assert not gone.limit_memory(4096)
 
 
+def test_a_share_of_the_cpu_is_set_in_either_version(tmp_path: Path) -> None:
+    """Version 2 counts in weights of its own; where no file is ours, the caller is told and asks the engine."""
+    recorded(tmp_path, {
+        "proc/7/cgroup": "4:cpu,cpuacct:/docker/abc\n",
+        "sys/cpu/docker/abc/cpu.shares": "128",
+        "proc/8/cgroup": "0::/docker/abc\n",
+        "sys/docker/abc/cpu.weight": "5",
+    })  # fmt: skip
+    for pid, file, held in ((7, "cpu/docker/abc/cpu.shares", "1024"), (8, "docker/abc/cpu.weight", "39")):
+        group = group_of(pid, proc=tmp_path / "proc", root=tmp_path / "sys")
+        assert group is not None
+        assert group.share_cpu(1024)
+        assert (tmp_path / "sys" / file).read_text() == held
+    gone = group_of(7, proc=tmp_path / "proc", root=tmp_path / "nowhere")
+    assert gone is not None
+    assert not gone.share_cpu(1024)
+
+
 def test_a_vanished_group_has_no_usage(tmp_path: Path) -> None:
     """Neither a dead process nor a removed group is an error."""
     assert group_of(7, proc=tmp_path) is None
