@@ -66,6 +66,7 @@ def _module(spec: KernelSpec, settings: dict[str, Any], origin: Origin) -> str:
         "DIMENSIONS": list(spec.dimensions),
         "DOMAIN": {name: list(bounds) for name, bounds in spec.domain.items()},
         "SCALARS": dict(spec.scalars),
+        "PASSED": list(spec.passed),
         "BACKEND": settings["backend"],
         "FLAGS": [*settings.get("flags", []), *(f"-D{k}={v}" for k, v in settings.get("tunables", {}).items())],
     }

@@ -64,6 +64,18 @@ def test_offsets_that_lead_astray_never_reach_the_kernel(tmp_path, monkeypatch):
         assert module.accepted([table, ids, torch.tensor(offsets)], {}) is None
 
 
+@needs_compiler
+def test_a_size_that_no_shape_tells_is_taken_by_name_and_edges_out_of_order_get_the_reference(tmp_path, monkeypatch):
+    module, _ = shipped("top_k.threshold", tmp_path, monkeypatch)
+    queries, catalogue = torch.randn(3, 4), torch.randn(9, 4)
+    assert module.accepted([queries, catalogue], {"k": 2}) == {"batch": 3, "items": 9, "width": 4, "k": 2}
+    for named in ({}, {"k": 0}, {"k": True}, {"k": 2.0}, {"k": 2, "more": 1}):
+        assert module.accepted([queries, catalogue], named) is None
+    module, _ = shipped("bucketise.lanes", tmp_path, monkeypatch)
+    assert module.accepted([torch.zeros(1, 1), torch.tensor([[0.0, 1.0]])], {}) is not None
+    assert module.accepted([torch.zeros(1, 1), torch.tensor([[1.0, 0.0]])], {}) is None
+
+
 def test_where_nothing_can_be_built_the_reference_answers_and_says_so_once(tmp_path, monkeypatch):
     module, _ = shipped("rms_norm.rows", tmp_path, monkeypatch)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -17,6 +17,23 @@ INLINE vec load_some(const float* p, int64_t n) {  // the first n lanes, the oth
   return v;
 }
 INLINE void store_some(float* p, vec v, int64_t n) { std::memcpy(p, &v, n * sizeof(float)); }
+// Calls work(vectors, column, lanes) for all columns from the left, at most MOST vectors at a time; the last vector of a
+// call has `lanes` lanes.
+template <int MOST, class Work>
+INLINE void in_vectors(int64_t width, const Work& work) {
+  int64_t column = 0;
+  while (column < width) {
+    const int64_t vectors = (width - column + W - 1) / W, last = (width - column - 1) % W + 1;
+    const auto run = [&](auto size) {
+      work(size, column, vectors > decltype(size)::value ? W : last);
+      column += decltype(size)::value * W;
+    };
+    if (MOST >= 8 && vectors >= 8) run(std::integral_constant<int, MOST >= 8 ? 8 : 1>());
+    else if (MOST >= 4 && vectors >= 4) run(std::integral_constant<int, MOST >= 4 ? 4 : 1>());
+    else if (MOST >= 2 && vectors >= 2) run(std::integral_constant<int, MOST >= 2 ? 2 : 1>());
+    else run(std::integral_constant<int, 1>());
+  }
+}
 INLINE float total(vec v) {
   float s = 0.0f;
   for (int i = 0; i < W; i++) s += v[i];

@@ -22,16 +22,19 @@ from search_spaces.kernel_spec import KERNELS, Array, Case, KernelSpec
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64, "int32": torch.int32}
 POISON = -77
-SORTED = ("sorted", "ascending", "boundaries")
+SORTED = ("edges", "whole_edges")
+WHOLE = ("steps", "whole_edges")
+SCALES = {"large": 50.0, "wild": 1e4}
 
 
-def reference(spec: KernelSpec):
+def module_of(spec: KernelSpec):
+    """The operator's reference and what belongs to it."""
     path = KERNELS / spec.name / "reference.py"
     found = importlib.util.spec_from_file_location(f"reference_{spec.name}", path)
     assert found and found.loader
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
-    return module.reference
+    return module
 
 
 def loaded(tree: Tree, spec: KernelSpec, folder: Path):
@@ -48,7 +51,7 @@ def loaded(tree: Tree, spec: KernelSpec, folder: Path):
     path.write_text(tree["kernel.py"])
     exec(compile(tree["kernel.py"], str(path), "exec"), module.__dict__)
     if settings["backend"] == "torch":
-        return lambda inputs, case: _tuple(module.kernel(*inputs, **spec.scalars))
+        return lambda inputs, case: _tuple(module.kernel(*inputs, **spec.named(case)))
 
     def run(inputs, case):
         outputs = poisoned(spec, case)
@@ -130,6 +133,8 @@ def _draw(values: str, array: Array, shape, case: Case, generator: torch.Generat
             drawn.view(-1)[start::17] = value
     if kind == "zeros":
         drawn.zero_()
+    drawn *= SCALES.get(kind, 1.0)
+    drawn = drawn.round() if kind in WHOLE else drawn
     return drawn.sort(-1).values if kind in SORTED else drawn
 
 
