@@ -32,11 +32,11 @@ from evolve.contracts import (
 )
 from evolve.errors import RunError
 
-SEARCH_ALPHA = 0.10
+SEARCH_ALPHA = 0.05
 """Level of the verdicts in the search: they order candidates and make no champion."""
 GIVE_UP_ALPHA = 0.02
 """A candidate leaves after the short rung only when it is worse than its reference at this level."""
-REPLICATE_P = 0.30
+REPLICATE_P = 0.15
 """One-sided p-value above which one more seed at the full rung is not worth its price."""
 FUTILE_P = 0.10
 """A look at the confirmation users ends after its first seed above this p-value. More seeds make the users no more: the

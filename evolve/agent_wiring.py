@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agents.models.client import Models
     from agents.models.words import Price, Provider
     from agents.offline import AgentSettings
-    from evolve.contracts import Proposer, SearchSpace, Tool
+    from evolve.contracts import Believed, Proposer, SearchSpace, Tool
 
 CATALOG = "catalog"
 THINKING, LOCAL_THINKING = 2, 1
@@ -43,6 +43,8 @@ class Agent:
     """What its answers cost, in words."""
     make: Callable[[SearchSpace, Sequence[Tool]], Proposer]
     models: Models
+    reorder: Callable[[Sequence[Believed]], Sequence[tuple[str, str]]]
+    """Its word on which challenger is tried on people first."""
 
 
 @contextmanager
@@ -81,6 +83,7 @@ def _agent(
     from agents.models.client import Models
     from agents.models.ledger import Budget
     from agents.models.secrets import Secrets
+    from agents.ordering import ModelOrder
 
     asked, source, steering = config.model, None, reader(folder.steering)
     if asked.startswith("replay/"):
@@ -129,7 +132,8 @@ def _agent(
             report=report,
         )
 
-    return Agent(name=config.model, costs=_costs(prices, source), make=make, models=models)
+    order = ModelOrder(models, sorted(weights, key=lambda model: -weights[model]), report)
+    return Agent(name=config.model, costs=_costs(prices, source), make=make, models=models, reorder=order)
 
 
 def thinking_of(config: ModelConfig, asked: int | None, runs: Path) -> int:

@@ -561,6 +561,17 @@ class CohortReport:
     xy: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Believed:
+    """A challenger that waits: what it is, what is believed of its gain (normal), and why it has its place."""
+
+    arm: str
+    idea: str
+    mean: float
+    sd: float
+    reason: str
+
+
 class Platform(Protocol):
     """Where experiments run: the simulated world or a user's A/B service. Days are the platform's own.
 

@@ -55,6 +55,12 @@ def persona_of(archive: Archive, arm: str) -> str:
     return str(next(found, ""))
 
 
+def idea_of(archive: Archive, arm: str) -> str:
+    """What the arm's candidate is, in its proposer's words; nothing for the seed."""
+    number = candidate_of(arm)
+    return next((a.proposal.hypothesis for a in archive.attempts if a.candidate.number == number), "")
+
+
 def _lesson(archive: Archive, one: Experiment) -> Lesson | None:
     from evaluations.experiments.desk import Trial
     from evaluations.experiments.evidence import Bet

@@ -18,7 +18,7 @@ from evolve.contracts import Platform
 from evolve.errors import UsageError
 from evolve.journal import Journal, Record
 from evolve.lineage import Lineage
-from evolve.outer_loop import Observer, OuterLoop, plan
+from evolve.outer_loop import Observer, OuterLoop, Reorder, plan
 from evolve.review.desk import Desk as Reviews
 from evolve.run_folder import RunFolder
 
@@ -43,9 +43,10 @@ def open_online(
     sandbox: str = "auto",
     workers: int = 0,
     auto_approve: bool = False,
+    reorder: Reorder | None = None,
 ) -> Generator[tuple[OuterLoop, OnlineAgent]]:
     """Opens the outer loop of a run that has a journal, new or in the middle of experiments. Raises UsageError where
-    its space has no platform."""
+    its space has no platform. `reorder` is a model's word on who is tried first."""
     from agents.online import KINDS, OnlineAgent
     from evaluations.experiments.budget import Season
     from evaluations.experiments.desk import Desk
@@ -62,7 +63,7 @@ def open_online(
         config = resumed(config, told)
         outer = OuterLoop(
             archive=archive, journal=journal, lineage=lineage, reviews=reviews, config=config, observer=observer,
-            auto_approve=auto_approve,
+            auto_approve=auto_approve, reorder=reorder,
         )  # fmt: skip
         if not archive.candidates:
             raise UsageError(f"the run {folder.path} has no candidate yet", hint="Wait for its first record.")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from evolve.archive import Archive
 from evolve.campaign import candidate_of
 from evolve.config import OnlineConfig
-from evolve.contracts import Scored
+from evolve.contracts import Believed, Scored
 from evolve.journal import Journal, Record
-from evolve.lessons import lessons, offline_reading, persona_of, taught
+from evolve.lessons import idea_of, lessons, offline_reading, persona_of, taught
 from evolve.lineage import Lineage
 from evolve.review.desk import Desk as Reviews
 
@@ -29,6 +29,8 @@ LEAST_LESSONS = 3
 WEEK = 7
 """Cohorts before the first decision, so that every weekday is in it."""
 Observer = Callable[[Record], None]
+Reorder = Callable[[Sequence[Believed]], Sequence[tuple[str, str]]]
+"""What may be said of an order of beliefs: the challengers as they are tried, each with a reason."""
 
 
 class OuterLoop:
@@ -44,8 +46,10 @@ class OuterLoop:
         config: OnlineConfig,
         observer: Observer,
         auto_approve: bool,
+        reorder: Reorder | None = None,
     ) -> None:
         self.archive, self.config = archive, config
+        self._reorder = reorder or as_believed
         self._journal, self._lineage, self._reviews = journal, lineage, reviews
         self._observer, self._auto_approve = observer, auto_approve
         self._taken = 0
@@ -107,23 +111,44 @@ class OuterLoop:
                 agent.enqueue(str(number), reason, gain=gain)
                 waiting.append(self.archive.campaign.queue[str(number)])
 
-    def rank(self, waiting: Sequence[str]) -> list[tuple[str, str]]:
+    def rank(self, waiting: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """The order in which challengers are tried, each with the reason for its place."""
+        return self._reorder(self._believed(waiting))
+
+    def _believed(self, waiting: Sequence[str]) -> list[Believed]:
         """By the surrogate's expected gain for each day of traffic, once experiments taught it; by proxy before."""
-        learned = lessons(self.archive)
-        gains = {arm: self.archive.campaign.queue[arm].gain or 0.0 for arm in waiting}
+        archive, config, learned = self.archive, self.config, lessons(self.archive)
         if len(learned) < LEAST_LESSONS:
-            order = sorted(waiting, key=lambda arm: -gains[arm])
-            return [(arm, f"proxy gain {gains[arm]:+.4f}; too few experiments to learn from") for arm in order]
+            found = [_by_proxy(archive, arm) for arm in waiting]
+            return sorted(found, key=lambda one: -one.mean)
         from evaluations.experiments.calibration import calibrate
         from evaluations.experiments.queueing import Traffic, ordered
 
-        surrogate, archive, config = calibrate(learned).surrogate, self.archive, self.config
+        surrogate = calibrate(learned).surrogate
         readings = {arm: offline_reading(archive, arm, archive.campaign.champion) for arm in waiting}
         forecasts = {arm: surrogate.forecast(persona_of(archive, arm), found) for arm, found in readings.items()}
         daily = plan(config).information / config.enrol
         traffic = Traffic(information=daily, alpha=config.level / config.tests, most_days=config.enrol)
-        said = {arm: f"north star expected {one.mean:+.2%} ± {one.sd:.2%}" for arm, one in forecasts.items()}
-        return [(arm, f"{said[arm]}, learned from {len(learned)} experiments") for arm in ordered(forecasts, traffic)]
+        said = {
+            arm: f"north star expected {one.mean:+.2%} ± {one.sd:.2%}, learned from {len(learned)} experiments"
+            for arm, one in forecasts.items()
+        }
+        return [
+            Believed(arm=a, idea=idea_of(archive, a), mean=forecasts[a].mean, sd=forecasts[a].sd, reason=said[a])
+            for a in ordered(forecasts, traffic)
+        ]
+
+
+def as_believed(order: Sequence[Believed]) -> Sequence[tuple[str, str]]:
+    """The order of beliefs alone."""
+    return [(one.arm, one.reason) for one in order]
+
+
+def _by_proxy(archive: Archive, arm: str) -> Believed:
+    gain, outcome = archive.campaign.queue[arm].gain or 0.0, archive.outcome(candidate_of(arm))
+    sd = outcome.standard_error if isinstance(outcome, Scored) else 0.0
+    reason = f"proxy gain {gain:+.4f}; too few experiments to learn from"
+    return Believed(arm=arm, idea=idea_of(archive, arm), mean=gain, sd=sd, reason=reason)
 
 
 def challengers(archive: Archive) -> Iterator[tuple[int, str, float]]:

@@ -51,6 +51,7 @@ def online(
 
     Works on a finished run and beside a running one; given again it goes on where it stopped.
     """
+    from evolve import agent_wiring
     from evolve.online_wiring import open_online
 
     if drill:
@@ -59,10 +60,13 @@ def online(
     folder = find(out, run or None)
     asked = OnlineConfig(days=days, top=top, slots=slots, users=users, platform=platform).checked()
     telling = Telling()
-    with open_online(
-        folder, cache_folder(), asked, observer=telling.on_record, sandbox=sandbox, workers=workers,
-        auto_approve=auto_approve,
-    ) as (outer, agent):  # fmt: skip
+    with (
+        agent_wiring.open_agent(agent_wiring.saved(folder), folder, out, note) as offline,
+        open_online(
+            folder, cache_folder(), asked, observer=telling.on_record, sandbox=sandbox, workers=workers,
+            auto_approve=auto_approve, reorder=offline.reorder if offline else None,
+        ) as (outer, agent),
+    ):  # fmt: skip
         telling.archive = outer.archive
         if roll_back:
             agent.roll_back(roll_back)
@@ -75,6 +79,11 @@ def online(
         summary(outer.archive, reason, folder, out)
     if outer.stopped:
         raise typer.Exit(INTERRUPTED)
+
+
+def note(line: str) -> None:
+    """A remark in passing."""
+    console().print(f"[yellow]{safe(line)}[/]")
 
 
 def first_line(config: OnlineConfig) -> str:

@@ -156,7 +156,7 @@ def _drive(config: StartConfig, asked: ModelConfig, folder: RunFolder, *, quiet:
         _next_steps(folder, config.runs)
         return INTERRUPTED
     if archive.by_experiment:
-        _experiment(config, folder)
+        _experiment(config, models, folder)
     _next_steps(folder, config.runs)
     limits = (config.budget_s, models.budget_usd, models.budget_tokens)
     spent = archive.counted >= config.budget or any(limit is not None for limit in limits)
@@ -227,16 +227,20 @@ def _interruptible(run: Run, live: Live) -> Generator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _experiment(config: StartConfig, folder: RunFolder) -> None:
+def _experiment(config: StartConfig, models: ModelConfig, folder: RunFolder) -> None:
     """The outer loop over what the search found."""
+    from evolve import agent_wiring
     from evolve.cli import online
     from evolve.online_wiring import open_online
 
     telling = online.Telling()
-    with open_online(
-        folder, cache_folder(), OnlineConfig(), observer=telling.on_record, sandbox=config.sandbox,
-        workers=config.workers, auto_approve=config.auto_approve,
-    ) as (outer, agent):  # fmt: skip
+    with (
+        agent_wiring.open_agent(models, folder, config.runs, online.note) as offline,
+        open_online(
+            folder, cache_folder(), OnlineConfig(), observer=telling.on_record, sandbox=config.sandbox,
+            workers=config.workers, auto_approve=config.auto_approve, reorder=offline.reorder if offline else None,
+        ) as (outer, agent),
+    ):  # fmt: skip
         telling.archive = outer.archive
         console().print("\n" + online.first_line(outer.config), soft_wrap=True)
         with online.interruptible(outer.stop):

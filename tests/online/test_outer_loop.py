@@ -147,6 +147,20 @@ def test_experiments_on_one_platform_do_not_go_on_on_another(finished):
         lived(finished, "")
 
 
+def test_a_model_s_word_decides_who_is_tried_first_and_its_reason_is_recorded(searching, tmp_path):
+    folder, seen = copied(searching, tmp_path / "toy"), []
+
+    def reorder(order):
+        seen.append([(one.arm, one.idea, one.sd) for one in order])
+        return [(one.arm, f"{one.reason}; toy: a hunch") for one in reversed(order)]
+
+    with service(production()) as address:
+        lived(folder, address, replace(CONFIG, days=5), reorder=reorder)
+    assert seen[0] == [("16", "16 is better", 0.01), ("8", "8 is better", 0.01)]
+    first = told(folder, "launched")[0]
+    assert first["challenger"] == "8" and first["reason"].endswith("; toy: a hunch")
+
+
 def test_an_a_a_experiment_on_demand_promotes_nobody(searching, tmp_path):
     folder = copied(searching, tmp_path / "toy")
     config = replace(CONFIG, top=1, slots=2, days=90)
