@@ -10,6 +10,8 @@ from pathlib import Path
 from evolve.errors import UsageError
 
 DEFAULT_SPACE = "video_ranking"
+KERNEL_PREFIX = "kernel:"
+"""Begins the name of a space of kernels; the operator ends it."""
 MOST_THINKING = 16
 LEAST_PROMPT_TOKENS = 1_000
 
@@ -23,7 +25,7 @@ class StartConfig:
     budget_s: float | None = None
     seed: int = 0
     workers: int = 0
-    """Sessions at once; 0 takes one for each core, at most 8."""
+    """Sessions at once; 0 takes one for each core, at most 8; for kernels one."""
     sandbox: str = "auto"
     image: str = ""
     """A container image with Python, numpy and torch; empty binds this machine's interpreter."""
@@ -66,7 +68,9 @@ class StartConfig:
             raise UsageError("--repo and --path go together", hint="For example: --repo ~/ranker --path src/ranker")
         if self.tests and self.repository is None:
             raise UsageError("--tests are those of --repo, which is not given")
-        workers = self.workers or min(8, len(os.sched_getaffinity(0)))
+        # One kernel is timed at a time, so that more in flight would only be proposed from older outcomes.
+        fitting = 1 if self.space.startswith(KERNEL_PREFIX) else min(8, len(os.sched_getaffinity(0)))
+        workers = self.workers or fitting
         return replace(self, workers=workers)
 
 

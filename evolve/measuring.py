@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from evolve.config import KERNEL_PREFIX
 from evolve.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from evaluations.sessions import Walks
     from evaluations.task import Task, Yardstick
     from evolve.contracts import Sandbox, SearchSpace, Tool
-
-KERNEL_PREFIX = "kernel:"
 
 
 def load_task(space: str, dataset: str, world: str, cache: Path) -> Task:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from agents.guards import known_failure
 from evolve.archive import Archive
-from evolve.config import StartConfig
+from evolve.config import KERNEL_PREFIX, StartConfig
 from evolve.errors import RunError, SetupError
 from evolve.journal import Journal, Record, read
 from evolve.lineage import Lineage, require_git
 from evolve.loop import Loop, Settings
-from evolve.measuring import KERNEL_PREFIX, data_tools, open_walks, yardstick
+from evolve.measuring import data_tools, open_walks, yardstick
 from evolve.review.desk import Desk
 from evolve.run_folder import RunFolder
 

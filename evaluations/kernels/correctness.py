@@ -29,7 +29,7 @@ def _wrong_case(talk: Talk, truth: Truth, case: Case, rng: np.random.Generator) 
     for (name, before), now in zip(inputs.items(), after, strict=True):
         if before.tobytes() != now.tobytes():
             return Fault(kind=FaultKind.CAUGHT, reason=f"case `{case.name}`: the kernel changed its input `{name}`")
-    difference = truth.difference(case, inputs, results)
+    difference = truth.difference(case, inputs, results, {})
     if difference:
         return Fault(kind=FaultKind.WRONG, reason=f"wrong result: case `{case.name}`, {difference}")
     return None

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluations.kernels.inputs import Arrays, draw, draw_one
-from evaluations.kernels.talk import Edits, Results
+from evaluations.kernels.talk import Edits, Places, Results
 from evaluations.kernels.truth import Truth
 from search_spaces.kernel_spec import Case
 
 EDITED_PLACES = 64
 LOOKED_AT = 3
 """So many calls of a run have the place that they sent back compared."""
+SAMPLED = 8192
+"""Places of a large output that are looked at after most runs: what is wrong in a thousandth of them is seen."""
 WORKING_SET = 64 << 20
 MOST_SLOTS = 256
 WARM_SLOTS = 2
@@ -38,8 +40,9 @@ class Mirror:
         edited = self.inputs[self._edited.name]
         self._states = [edited.copy() for _ in range(self.slots)]
 
-    def edits(self, calls: int) -> Edits:
-        """Edits for so many calls: one place in each of 64 equal parts of the input, from another draw of it."""
+    def edits(self, calls: int, *, watched: bool) -> Edits:
+        """Edits for so many calls: a place in each of 64 equal parts of the input, from another draw of it. Where they
+        are `watched`, the place that is sent back after a call depends on one of its edits."""
         rng = self._rng
         other = self._other
         parts = min(EDITED_PLACES, other.size)
@@ -47,8 +50,10 @@ class Mirror:
         ends = (np.arange(parts) + 1) * other.size // parts
         places = rng.integers(starts, ends, (calls, parts))
         values = other[rng.integers(0, other.size, (calls, parts))]
-        watched = places[np.arange(calls), rng.integers(0, parts, calls)]
-        picks = np.array([self._truth.touched(self.case, self.inputs, int(place)) for place in watched], np.int64)
+        picks = np.zeros(calls, np.int64)
+        if watched:
+            looked = places[np.arange(calls), rng.integers(0, parts, calls)]
+            picks[:] = [self._truth.touched(self.case, self.inputs, int(place)) for place in looked]
         return Edits(places=places, values=values, picks=picks)
 
     def follow(self, edits: Edits, picked: NDArray[Any]) -> str:
@@ -66,9 +71,17 @@ class Mirror:
                     return f"call {number + 1} of {calls} sent back {picked[number]:.9g}, not {right:.9g}"
         return ""
 
-    def difference(self, slot: int, results: Results) -> str:
+    def places(self, *, all_of_them: bool) -> Places:
+        """Where results are looked at, drawn now: everywhere, or in some places of every output that is large."""
+        if all_of_them or self._truth.is_open:
+            return {}
+        spec = self._truth.spec
+        sizes = {array.name: int(np.prod(spec.shape(array, self.case), dtype=np.int64)) for array in spec.outputs}
+        return {n: self._rng.integers(0, size, SAMPLED) for n, size in sizes.items() if size > SAMPLED}
+
+    def difference(self, slot: int, results: Results, places: Places) -> str:
         """Where a slot's results are wrong, after the run."""
-        return self._truth.difference(self.case, self._inputs(slot), results)
+        return self._truth.difference(self.case, self._inputs(slot), results, places)
 
     def any_slot(self, calls: int) -> int:
         """A slot that a run of so many calls has used, drawn now."""

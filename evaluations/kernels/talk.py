@@ -16,6 +16,8 @@ from search_spaces.kernel_spec import Case, KernelSpec
 
 CALL, STAGE, PREPARE, RUN, COLLECT = range(5)
 Results = list[NDArray[Any]]
+Places = Mapping[str, NDArray[np.int64]]
+"""Output -> the flat places that are looked at; an output that is not named is looked at whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +71,14 @@ class Talk:
         seconds = self._clock() - begun
         return found if isinstance(found, Fault) else (seconds, found[0])
 
-    def collect(self, case: Case, slot: int) -> Results | Fault:
-        """All outputs of one slot."""
-        return self._ask(COLLECT, {"slot": np.array([slot])}, self._outputs(case))
+    def collect(self, case: Case, slot: int, places: Places) -> Results | Fault:
+        """The outputs of one slot: flat where places are named, else whole."""
+        forms = [
+            (places[array.name].shape if array.name in places else shape, dtype)
+            for array, (shape, dtype) in zip(self._spec.outputs, self._outputs(case), strict=True)
+        ]
+        asked = {f"at.{name}": flat for name, flat in places.items()}
+        return self._ask(COLLECT, {"slot": np.array([slot]), **asked}, forms)
 
     def _outputs(self, case: Case) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
         return [(self._spec.shape(array, case), np.dtype(array.dtype)) for array in self._spec.outputs]

@@ -38,13 +38,24 @@ class Truth:
         tensors = {name: self._torch.from_numpy(array) for name, array in inputs.items()}
         return self._touched({**tensors, **self.spec.named(case)}, index)
 
-    def difference(self, case: Case, inputs: Arrays, found: Sequence[NDArray[Any]]) -> str:
-        """Where results are wrong, in words; empty where all of them are right.
+    @property
+    def is_open(self) -> bool:
+        """Whether more than one answer is right."""
+        return self._again is not None
+
+    def difference(
+        self, case: Case, inputs: Arrays, found: Sequence[NDArray[Any]], places: Mapping[str, NDArray[np.int64]]
+    ) -> str:
+        """Where results are wrong, in words; empty where all of them are right. Of an output in `places` only those
+        flat places were found.
 
         Where the reference's file has `again`, more than one answer is right (ties): the first output must be the
         reference's, and what `again` makes of all outputs must be the first output.
         """
-        expected = self.expected(case, inputs)
+        expected = [
+            whole.reshape(-1)[places[array.name]] if array.name in places else whole
+            for array, whole in zip(self.spec.outputs, self.expected(case, inputs), strict=True)
+        ]
         if self._again is None:
             pairs = [*zip(self.spec.outputs, found, expected, strict=True)]
         else:

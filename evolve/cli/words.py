@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from evolve.config import KERNEL_PREFIX
+
 RUNS = Path("runs")
 """Where run folders are when nobody says otherwise."""
 
@@ -16,4 +18,4 @@ def command(words: str, runs: Path = RUNS) -> str:
 
 def is_kernel(space: str) -> bool:
     """Whether the space is an operator: its candidates are timed, and nobody uses them."""
-    return space.startswith("kernel:")
+    return space.startswith(KERNEL_PREFIX)

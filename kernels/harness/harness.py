@@ -208,11 +208,12 @@ class Runner:
         return as_numbers([seen])
 
     def collect(self, given):
-        """The results of one slot."""
+        """The results of one slot: all of them, or those at the flat places that are asked for."""
         slot = self.slots[int(given["slot"][0])]
         slot.require_whole()
         self.require_no_threads()
-        return as_numbers(slot.results)
+        found = zip(self.outputs, slot.results, strict=True)
+        return as_numbers([r.reshape(-1)[given["at." + n]] if "at." + n in given else r for (n, _), r in found])
 
     def require_no_threads(self):
         """Raises where a kernel has started threads beyond those it may use."""
