@@ -86,6 +86,7 @@ class DeskPages:
                 base, head = more.ends(number)
         return {
             "pull": found,
+            "attributed": any(review.kind == "attributed" for review in found.reviews),
             "technique": _technique(reading, found),
             "hypothesis": _title(reading, found),
             "body": rendered(_without_head(body(run.archive, found, run.folder.name, run.unseen(found)))),

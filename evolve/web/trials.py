@@ -9,6 +9,7 @@ from typing import Any
 from evolve.campaign import Experiment, candidate_of
 from evolve.contracts import Action
 from evolve.web.charts import Scale, Tick, ticks
+from evolve.web.guardrails import guards
 from evolve.web.readings import Reading
 
 WIDTH, HEIGHT = 460, 190
@@ -107,6 +108,7 @@ def _trial(reading: Reading, one: Experiment) -> dict[str, Any]:
     number = candidate_of(one.challenger)
     proposal = reading.proposal(number) if number < len(reading.archive.candidates) else None
     state = end.decision.action.value if end else "running"
+    rails, zero = guards(one, reading.archive.campaign.settings)
     return {
         "number": one.number,
         "kind": one.kind,
@@ -120,6 +122,8 @@ def _trial(reading: Reading, one: Experiment) -> dict[str, Any]:
         "interval": _interval(last.decision) if last else "",
         "shrunk": f"{100 * last.decision.shrunk:+.2f} %" if last and last.decision.shrunk is not None else "",
         "picture": sequence(one),
+        "guards": rails,
+        "zero": zero,
         "metrics": sorted({report.metric for report in one.reports})[:METRICS_SHOWN],
         "reports": len(one.reports),
         "reason": one.reason,

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
+from evolve.review.opened import at_desk
 from evolve.run_folder import RunFolder
-from tests.toys import Scoring, toy_loop
+from tests.toys import Scoring, Ticking, toy_loop, verdict
 from tests.web import hostile
 from tests.web.conftest import Served, serve
 
@@ -98,6 +99,23 @@ def test_a_rejection_needs_a_reason_and_says_so(served, tab):
     tab.fill("#text", "too slow to serve")
     tab.click("button[value=reject]")
     assert "rejected" in tab.inner_text("h1") and "too slow to serve" in tab.inner_text(".reviews")
+
+
+def test_a_conflicting_pull_request_shows_its_hunks_and_offers_no_merge(fresh, tab):
+    folder = RunFolder(fresh.runs / "toy")
+    loop = toy_loop(folder.path)
+    loop.run()
+    loop._journal.close()
+    with at_desk(folder, Ticking()) as run:
+        main = run.lineage.head("refs/heads/main")
+        run.lineage.write("refs/heads/main", 0, {"model.py": "X = -1\n"}, (main,), "by hand")
+        run.desk.rebase(1, lambda new, old, alpha: verdict("better", 0.01, alpha))
+    enter(tab, fresh, "/runs/toy/pulls/1")
+    assert "conflicting" in tab.inner_text("h1") and "evolve pr rebase 1" in tab.inner_text(".problem")
+    assert "X = -1" in tab.inner_text(".markdown") and tab.query_selector("button[value=approve]") is None
+    tab.goto(f"{fresh.origin}/runs/toy/pulls/2")
+    tab.click("button[value=approve]")
+    assert "evolve pr rebase 2" in tab.inner_text("[role=alert]")
 
 
 @pytest.mark.parametrize("path", ["", "/lineage", "/candidates", "/compare", "/techniques", "/experiments", "/pulls"])

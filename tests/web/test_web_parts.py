@@ -8,14 +8,15 @@ from types import SimpleNamespace
 import pytest
 
 from agents.online_state import decision_to_json
-from evolve.campaign import Campaign
-from evolve.contracts import Action, Decision
+from evolve.campaign import Campaign, Experiment
+from evolve.contracts import Action, CohortReport, Decision
 from evolve.errors import JournalError
 from evolve.journal import Follower, read
 from evolve.run_folder import RunFolder
 from evolve.web import charts, trials
 from evolve.web.desk import rendered
 from evolve.web.diffs import compare, highlighted, visible
+from evolve.web.guardrails import guards
 from evolve.web.readings import READINGS_KEPT, Reading, Shelf
 from evolve.web.search import search
 from evolve.web.site import ago, duration
@@ -162,6 +163,27 @@ def test_an_experiment_is_shown_day_by_day_with_the_line_that_promotes(reading):
     assert (trial["state"], trial["days"], trial["technique"]) == ("promoted", "day 1 to 9", "count")
     assert trial["interval"] == "+1.00 % [+0.40, +1.60]" and len(trial["picture"].dots) == 3
     assert 4 < trial["picture"].needed < trials.EVIDENCE_HEIGHT
+
+
+def test_guardrails_are_shown_with_intervals_and_what_is_not_reported_is_left_out(reading):
+    def report(arm: str, day: int, metric: str, mean: float) -> CohortReport:
+        n, spread = 500.0, 0.2
+        return CohortReport(
+            experiment="e1", arm=arm, entered=day, metric=metric, users=500, n=n, y=n * mean,
+            yy=n * (mean**2 + spread**2), x=n, xx=n * 1.25, xy=n * mean,
+        )  # fmt: skip
+
+    means = {"revenue": {"0": 1.0, "8": 0.8}, "diversity": {"0": 1.0, "8": 1.3}, "crash_free": {"0": 1.0, "8": 1.001}}
+    one = Experiment(
+        number=1, name="e1", kind="challenge", challenger="8", control="0", shares={"0": 0.5, "8": 0.5}, begun=1,
+        reason="first",
+    )  # fmt: skip
+    one.reports += [report(arm, day, m, mean) for m, arms in means.items() for arm, mean in arms.items()
+                    for day in range(1, 8)]  # fmt: skip
+    rows, zero = guards(one, {"users": 4000, "stages": [[0, 1.0]], "enrol": 14})
+    assert {row.metric: row.sign for row in rows} == {"crash_free": "even", "diversity": "up", "revenue": "down"}
+    assert all(0 <= row.low <= row.at <= row.high <= 100 for row in rows) and zero == 50.0
+    assert next(row.told for row in rows if row.metric == "revenue").startswith("-20.00 % [-")
 
 
 def test_the_lineage_comes_in_columns_of_one_length(reading):
