@@ -21,11 +21,14 @@ from evolve.review.desk import Desk as Reviews
 if TYPE_CHECKING:
     from agents.online import OnlineAgent
     from evaluations.experiments.rules import Plan
+    from evaluations.experiments.surrogate import Forecast
 
 PRODUCTION = "refs/heads/production"
 """The branch of what serves people, as the experiments say; `main` is what a person took."""
 LEAST_LESSONS = 3
 """Finished experiments from which on the surrogate orders the queue."""
+LEAST_CHANCE = 0.05
+"""A challenger is tried where the surrogate gives it this chance of a gain that counts."""
 WEEK = 7
 """Cohorts before the first decision, so that every weekday is in it."""
 Observer = Callable[[Record], None]
@@ -104,12 +107,15 @@ class OuterLoop:
     def _enqueue(self, agent: OnlineAgent) -> None:
         """Lets the best of the search wait, as many as are asked for."""
         waiting = [one for one in self.archive.campaign.queue.values() if one.kind == "challenge"]
-        for number, reason, gain in challengers(self.archive):
+        if len(waiting) >= self.config.top:
+            return
+        found = [one for one in challengers(self.archive) if str(one[0]) not in agent.state.seen]
+        forecasts = self._forecasts([str(number) for number, _, _ in found])
+        for number, reason, gain in worth_trying(found, forecasts, plan(self.config).smallest):
             if len(waiting) >= self.config.top:
                 return
-            if str(number) not in agent.state.seen:
-                agent.enqueue(str(number), reason, gain=gain)
-                waiting.append(self.archive.campaign.queue[str(number)])
+            agent.enqueue(str(number), reason, gain=gain)
+            waiting.append(self.archive.campaign.queue[str(number)])
 
     def rank(self, waiting: Sequence[str]) -> Sequence[tuple[str, str]]:
         """The order in which challengers are tried, each with the reason for its place."""
@@ -117,26 +123,33 @@ class OuterLoop:
 
     def _believed(self, waiting: Sequence[str]) -> list[Believed]:
         """By the surrogate's expected gain for each day of traffic, once experiments taught it; by proxy before."""
-        archive, config, learned = self.archive, self.config, lessons(self.archive)
-        if len(learned) < LEAST_LESSONS:
+        archive, config, forecasts = self.archive, self.config, self._forecasts(waiting)
+        if not forecasts:
             found = [_by_proxy(archive, arm) for arm in waiting]
             return sorted(found, key=lambda one: -one.mean)
-        from evaluations.experiments.calibration import calibrate
         from evaluations.experiments.queueing import Traffic, ordered
 
-        surrogate = calibrate(learned).surrogate
-        readings = {arm: offline_reading(archive, arm, archive.campaign.champion) for arm in waiting}
-        forecasts = {arm: surrogate.forecast(persona_of(archive, arm), found) for arm, found in readings.items()}
         daily = plan(config).information / config.enrol
         traffic = Traffic(information=daily, alpha=config.level / config.tests, most_days=config.enrol)
         said = {
-            arm: f"north star expected {one.mean:+.2%} ± {one.sd:.2%}, learned from {len(learned)} experiments"
+            arm: f"north star expected {one.mean:+.2%} ± {one.sd:.2%}, learned from {len(lessons(archive))} experiments"
             for arm, one in forecasts.items()
         }
         return [
             Believed(arm=a, idea=idea_of(archive, a), mean=forecasts[a].mean, sd=forecasts[a].sd, reason=said[a])
             for a in ordered(forecasts, traffic)
         ]
+
+    def _forecasts(self, arms: Sequence[str]) -> dict[str, Forecast]:
+        """What experiments taught to expect of challengers; nothing before there were enough of them."""
+        archive, learned = self.archive, lessons(self.archive) if arms else []
+        if len(learned) < LEAST_LESSONS:
+            return {}
+        from evaluations.experiments.calibration import calibrate
+
+        surrogate = calibrate(learned).surrogate
+        readings = {arm: offline_reading(archive, arm, archive.campaign.champion) for arm in arms}
+        return {arm: surrogate.forecast(persona_of(archive, arm), found) for arm, found in readings.items()}
 
 
 def as_believed(order: Sequence[Believed]) -> Sequence[tuple[str, str]]:
@@ -161,6 +174,16 @@ def challengers(archive: Archive) -> Iterator[tuple[int, str, float]]:
     for number in sorted(better, key=lambda n: (n not in confirmed, -scored[n].gain)):
         how = "confirmed at unseen users" if number in confirmed else "better in the search"
         yield number, how, scored[number].gain
+
+
+def worth_trying(
+    found: Sequence[tuple[int, str, float]], forecasts: Mapping[str, Forecast], smallest: float
+) -> Iterator[tuple[int, str, float]]:
+    """Those that the surrogate leaves a chance of a gain of `smallest`; all of whom it says nothing."""
+    for one in found:
+        forecast = forecasts.get(str(one[0]))
+        if forecast is None or forecast.chance_above(smallest) >= LEAST_CHANCE:
+            yield one
 
 
 def plan(config: OnlineConfig) -> Plan:

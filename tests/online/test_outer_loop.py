@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluations.experiments.surrogate import Forecast
 from evolve.config import OnlineConfig
 from evolve.contracts import Action
 from evolve.drill import drill
@@ -22,7 +23,7 @@ from evolve.journal import Record, read
 from evolve.lessons import lessons
 from evolve.lineage import Lineage
 from evolve.online_wiring import open_online
-from evolve.outer_loop import challengers
+from evolve.outer_loop import challengers, worth_trying
 from evolve.review.pulls import pulls
 from evolve.run_folder import RunFolder
 from evolve.wiring import read_archive
@@ -145,6 +146,17 @@ def test_a_platform_that_does_not_answer_is_said_and_decides_nothing(searching, 
 def test_experiments_on_one_platform_do_not_go_on_on_another(finished):
     with pytest.raises(UsageError, match="http platform"):
         lived(finished, "")
+
+
+def test_who_has_no_chance_of_a_gain_that_counts_is_not_tried_on_people():
+    found = [(7, "a", 0.1), (3, "b", 0.2), (5, "c", 0.3)]
+    forecasts = {
+        "7": Forecast(mean=0.0, sd=0.004),
+        "3": Forecast(mean=-0.02, sd=0.01),
+        "5": Forecast(mean=0.0, sd=0.02),
+    }
+    assert [number for number, _, _ in worth_trying(found, forecasts, 0.01)] == [5]
+    assert list(worth_trying(found, {}, 0.01)) == found
 
 
 def test_a_model_s_word_decides_who_is_tried_first_and_its_reason_is_recorded(searching, tmp_path):
