@@ -39,9 +39,7 @@ def start(
     budget: Budget = None,
     budget_time: Annotated[str, typer.Option(help="Also stop proposing after this long, e.g. 10m.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same machine: the same lineage.")] = 0,
-    workers: Annotated[
-        int, typer.Option(help="Sandbox sessions at once; 0: one a core (kernels: one).")
-    ] = 0,
+    workers: Annotated[int, typer.Option(help="Sandbox sessions at once; 0: one a core (kernels: one).")] = 0,
     sandbox: Annotated[str, typer.Option(help="auto, docker, podman, bubblewrap, landlock, local or fork.")] = "auto",
     image: Annotated[str, typer.Option(help="A container image of your own; see `evolve sandbox build`.")] = "",
     runtime: Annotated[str, typer.Option(help="The engine's runtime, e.g. runsc (gVisor).")] = "",
