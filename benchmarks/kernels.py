@@ -59,16 +59,12 @@ def resampled(rounds: Rounds, rng: np.random.Generator, *, fall_back: bool) -> N
 def right_everywhere(operator: str) -> dict[str, str]:
     """By backend: `right`, what is wrong, or why it was skipped."""
     space, found = load(f"kernel:{operator}"), dict[str, str]()
-    trees = {
-        "cpp": space.seed,
-        "torch": {"kernel.toml": 'backend = "torch"\n', "kernel.py": f"{space.reference}\n\nkernel = reference\n"},
-    }
     with closing(choose("auto")) as box, arena(box, operator) as judged:
         for name, backend in backends().items():
-            if backend.missing() or name not in trees:
+            if backend.missing() or name not in space.plain:
                 found[name] = f"skipped: {backend.missing() or 'no kernel of ours is written for it'}"
                 continue
-            played = judged.play(trees[name])
+            played = judged.play(space.plain[name])
             found[name] = played.reason or "right"
     return found
 

@@ -58,6 +58,17 @@ class KernelSpace:
         """The primary one; the judge adds one for each timed case."""
         return (METRIC, *(f"{METRIC}_{case.name}" for case in self.spec.timed))
 
+    @property
+    def plain(self) -> dict[str, Tree]:
+        """The operator written plainly for each backend: a candidate to begin with, and a check of the backend."""
+        numba = (KERNELS / self.spec.name / "plain_numba.py").read_text(encoding="utf-8")
+        torch = f"{self.reference}\n\nkernel = reference\n"
+        return {
+            "cpp": self.seed,
+            "torch": {"kernel.toml": 'backend = "torch"\n', "kernel.py": torch},
+            "numba": {"kernel.toml": 'backend = "numba"\n', "kernel.py": numba},
+        }
+
     def check(self, tree: Tree) -> str | None:
         """Why the static gate refuses the tree, or None."""
         return kernel_gate.check(tree)
