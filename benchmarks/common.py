@@ -74,10 +74,16 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit of the checkout, with `+` where it holds changes that are not committed."""
-    root = Path(__file__).parent
-    words = ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty=+"]
-    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    """The commit of the checkout, with `+` where it holds changes that are not committed; other results are none."""
+    root = Path(__file__).parent.parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=False
+        ).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
+    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + ("+" if changed else "")
 
 
 def _cpuinfo() -> list[str]:
