@@ -63,7 +63,7 @@ class _Check:
 
 def sample(archive: Archive, references: Mapping[int, Candidate], count: int | None, seed: int) -> list[int]:
     """The numbers of the candidates to verify: all that were judged, or `count` of them drawn by `seed` and the
-    champions that these were judged against."""
+    leaders that these were judged against."""
     judged = [attempt.candidate.number for attempt in archive.attempts]
     if count is None or count >= len(judged):
         return judged
