@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from evolve.calls import CallFile
 from evolve.config import ModelConfig, cache_folder
-from evolve.errors import RunError, UsageError
+from evolve.errors import RunError, SetupError, UsageError
 from evolve.run_folder import RunFolder, find
 from evolve.steering import reader
 from evolve.wiring import WallClock, read_archive
@@ -32,6 +32,7 @@ CATALOG = "catalog"
 THINKING, LOCAL_THINKING = 2, 1
 """Proposals that are thought of at once where nobody says how many; this machine serves one after the other."""
 Report = Callable[[str], None]
+Reorder = Callable[["Sequence[Believed]"], Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Agent:
     """What its answers cost, in words."""
     make: Callable[[SearchSpace, Sequence[Tool]], Proposer]
     models: Models
-    reorder: Callable[[Sequence[Believed]], Sequence[tuple[str, str]]]
+    reorder: Reorder
     """Its word on which challenger is tried on people first."""
 
 
@@ -61,6 +62,19 @@ def open_agent(config: ModelConfig, folder: RunFolder, runs: Path, report: Repor
     with ExitStack() as stack:
         stack.callback(store.close)
         yield _agent(config, folder, runs, store, report, stack)
+
+
+@contextmanager
+def open_reorder(config: ModelConfig, folder: RunFolder, runs: Path, report: Report) -> Generator[Reorder | None]:
+    """The run's model as one that orders challengers; None where it has none, or where it can't be used here and now:
+    experiments need no model."""
+    with ExitStack() as stack:
+        try:
+            agent = stack.enter_context(open_agent(config, folder, runs, report))
+        except (UsageError, SetupError) as error:
+            report(f"no model orders the challengers ({error.message})")
+            agent = None
+        yield agent.reorder if agent else None
 
 
 def models_folder() -> Path:

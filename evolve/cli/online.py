@@ -61,10 +61,10 @@ def online(
     asked = OnlineConfig(days=days, top=top, slots=slots, users=users, platform=platform).checked()
     telling = Telling()
     with (
-        agent_wiring.open_agent(agent_wiring.saved(folder), folder, out, note) as offline,
+        agent_wiring.open_reorder(agent_wiring.saved(folder), folder, out, note) as reorder,
         open_online(
             folder, cache_folder(), asked, observer=telling.on_record, sandbox=sandbox, workers=workers,
-            auto_approve=auto_approve, reorder=offline.reorder if offline else None,
+            auto_approve=auto_approve, reorder=reorder,
         ) as (outer, agent),
     ):  # fmt: skip
         telling.archive = outer.archive

@@ -235,10 +235,10 @@ def _experiment(config: StartConfig, models: ModelConfig, folder: RunFolder) -> 
 
     telling = online.Telling()
     with (
-        agent_wiring.open_agent(models, folder, config.runs, online.note) as offline,
+        agent_wiring.open_reorder(models, folder, config.runs, online.note) as reorder,
         open_online(
             folder, cache_folder(), OnlineConfig(), observer=telling.on_record, sandbox=config.sandbox,
-            workers=config.workers, auto_approve=config.auto_approve, reorder=offline.reorder if offline else None,
+            workers=config.workers, auto_approve=config.auto_approve, reorder=reorder,
         ) as (outer, agent),
     ):  # fmt: skip
         telling.archive = outer.archive

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from evaluations.experiments.surrogate import Forecast
-from evolve.config import OnlineConfig
+from evolve.agent_wiring import open_reorder
+from evolve.config import ModelConfig, OnlineConfig
 from evolve.contracts import Action
 from evolve.drill import drill
 from evolve.errors import PlatformError, UsageError
@@ -171,6 +172,14 @@ def test_a_model_s_word_decides_who_is_tried_first_and_its_reason_is_recorded(se
     assert seen[0] == [("16", "16 is better", 0.01), ("8", "8 is better", 0.01)]
     first = told(folder, "launched")[0]
     assert first["challenger"] == "8" and first["reason"].endswith("; toy: a hunch")
+
+
+def test_a_model_that_is_not_at_hand_keeps_nobody_from_experiments(searching, tmp_path):
+    folder, lines = RunFolder(copied(searching, tmp_path / "toy")), []
+    with open_reorder(ModelConfig(model="local/gone.gguf"), folder, tmp_path, lines.append) as reorder:
+        assert reorder is None and "no model file gone.gguf" in lines[0]
+    with open_reorder(ModelConfig(), folder, tmp_path, lines.append) as reorder:
+        assert reorder is None and len(lines) == 1
 
 
 def test_an_a_a_experiment_on_demand_promotes_nobody(searching, tmp_path):
