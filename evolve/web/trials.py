@@ -100,6 +100,9 @@ def _evidence(one: Experiment, x: Scale) -> tuple[str, float]:
 
 
 def _interval(decision: Any) -> str:
+    """Nothing before the first complete cohort."""
+    if not math.isfinite(decision.low):
+        return ""
     return f"{100 * decision.effect:+.2f} % [{100 * decision.low:+.2f}, {100 * decision.high:+.2f}]"
 
 

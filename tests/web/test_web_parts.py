@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -163,6 +164,18 @@ def test_an_experiment_is_shown_day_by_day_with_the_line_that_promotes(reading):
     assert (trial["state"], trial["days"], trial["technique"]) == ("promoted", "day 1 to 9", "count")
     assert trial["interval"] == "+1.00 % [+0.40, +1.60]" and len(trial["picture"].dots) == 3
     assert 4 < trial["picture"].needed < trials.EVIDENCE_HEIGHT
+
+
+def test_an_experiment_without_a_complete_cohort_shows_no_interval(reading):
+    campaign = Campaign()
+    launched = {"experiment": "e1", "kind": "challenge", "challenger": "8", "control": "0", "day": 1, "reason": "first"}
+    campaign.apply("online_started", {"platform": "toy", "days": 28, "champion": "0", "slots": 1})
+    campaign.apply("launched", {**launched, "shares": {"8": 0.5, "0": 0.5}, "traffic": 0.1})
+    campaign.apply("decided", looked(2, Action.EXTEND, 0.0, math.inf, 0.0))
+    stand_in = SimpleNamespace(archive=SimpleNamespace(campaign=campaign, candidates=reading.archive.candidates))
+    stand_in.proposal = reading.proposal
+    (trial,) = trials.context_of(stand_in)["trials"]
+    assert trial["interval"] == "" and trial["picture"] is None and trial["state"] == "running"
 
 
 def test_guardrails_are_shown_with_intervals_and_what_is_not_reported_is_left_out(reading):
