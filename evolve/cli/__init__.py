@@ -51,10 +51,17 @@ app.command("doctor")(about.doctor)
 app.add_typer(box.sandbox, name="sandbox")
 
 
+def _with_latest(words: list[str]) -> list[str]:
+    """`--resume` alone means the newest run."""
+    alone = (at for at, word in enumerate(words) if word == "--resume" and "".join(words[at + 1 : at + 2])[:1] in "-")
+    at = next(alone, len(words))
+    return [*words[: at + 1], "latest", *words[at + 1 :]] if at < len(words) else words
+
+
 def main() -> None:
     """The entry point of the `evolve` command."""
     try:
-        app()
+        app(args=_with_latest(sys.argv[1:]))
     except EvolveError as error:
         _leave(str(error))
     except BrokenPipeError:

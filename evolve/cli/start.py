@@ -45,7 +45,7 @@ def start(
     runtime: Annotated[str, typer.Option(help="The engine's runtime, e.g. runsc (gVisor).")] = "",
     gpus: Annotated[str, typer.Option(help="Devices for Docker, e.g. 0,1: each session sees one.")] = "",
     out: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
-    resume: Annotated[str, typer.Option(help="Continue the run of this name (`latest`: the newest).")] = "",
+    resume: Annotated[str, typer.Option(help="Continue the run of this name; the newest where none is given.")] = "",
     data: Annotated[str, typer.Option(help="A data set of `evolve data list`, for a space that takes one.")] = "",
     world: Annotated[str, typer.Option(help="Family of the generated world (video_ranking).")] = "aligned",
     model: Model = "",

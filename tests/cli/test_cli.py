@@ -80,6 +80,8 @@ def test_a_candidate_that_is_not_there(runs):
 
 def test_a_run_that_is_not_there(tmp_path):
     fails(evolve("status", "--out", tmp_path), "no run", "evolve start")
+    for words in (("--resume",), ("--resume", "latest")):
+        fails(evolve("start", *words, "--out", tmp_path), "no run", "evolve start")
 
 
 def test_an_unknown_space(tmp_path):
@@ -154,6 +156,6 @@ def test_ctrl_c_once_is_graceful_and_the_run_goes_on_with_resume(tmp_path):
     said, _ = run.communicate(timeout=180)
     assert run.returncode == 130
     assert "stopping" in said
-    ended = evolve("start", "--resume", "latest", "--budget", "3", "--out", tmp_path)
+    ended = evolve("start", "--resume", "--budget", "3", "--out", tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert json.loads(evolve("status", "--out", tmp_path, "--json").stdout)["judged"] == 3
