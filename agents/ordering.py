@@ -57,7 +57,7 @@ class ModelOrder:
         """The challengers in the order in which they are tried, each with the reason for its place."""
         key = tuple(order)
         if not any(is_open(one, other) for one, other in combinations(order, 2)):
-            return [(one.arm, one.reason) for one in order]
+            return _as_it_is(order)
         if key not in self._known:
             self._known[key] = self._asked(order)
         return self._known[key]
@@ -69,17 +69,19 @@ class ModelOrder:
             )
         except (ModelError, BudgetExhausted, RunError) as error:  # a replayed run may never have been asked this
             self._report(f"no model orders the challengers ({error.message})")
-            return [(one.arm, one.reason) for one in order]
+            return _as_it_is(order)
         wished = wishes(reply.answer.text)
         said = {arm: f"; {reply.model}: {reason}" if reason else "" for arm, reason in wished.items()}
         return [(one.arm, one.reason + said.get(one.arm, "")) for one in within(order, list(wished))]
 
 
+def _as_it_is(order: Sequence[Believed]) -> list[tuple[str, str]]:
+    return [(one.arm, one.reason) for one in order]
+
+
 def is_open(one: Believed, other: Believed) -> bool:
     """Whether what is believed leaves open which of two is better."""
-    return one.mean - REACH * one.sd <= other.mean + REACH * other.sd and (
-        other.mean - REACH * other.sd <= one.mean + REACH * one.sd
-    )
+    return not (_beats(one, other) or _beats(other, one))
 
 
 def within(order: Sequence[Believed], wished: Sequence[str]) -> list[Believed]:

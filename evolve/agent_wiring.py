@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from agents.models.client import Models
     from agents.models.words import Price, Provider
     from agents.offline import AgentSettings
-    from evolve.contracts import Believed, Proposer, SearchSpace, Tool
+    from evolve.contracts import Proposer, SearchSpace, Tool
+    from evolve.outer_loop import Reorder
 
 CATALOG = "catalog"
 THINKING, LOCAL_THINKING = 2, 1
 """Proposals that are thought of at once where nobody says how many; this machine serves one after the other."""
 Report = Callable[[str], None]
-Reorder = Callable[["Sequence[Believed]"], Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,13 +36,12 @@ EAGER, COMPILED, NAIVE = ALL = ("eager torch", "torch.compile", "naive C loop")
 
 def trees(space: KernelSpace) -> dict[str, Tree]:
     """The baselines' trees by name, in the form of candidates."""
-    python = 'backend = "torch"\n'
-    eager = f"{space.reference}\n\nkernel = reference\n"
+    eager = space.plain["torch"]
     compiled = f"{space.reference}\n\n{PLAIN_COMPILER}kernel = torch.compile(reference, dynamic=False)\n"
     naive = 'backend = "cpp"\nflags = ["-O3", "-march=native"]\n'
     return {
-        EAGER: {"kernel.toml": python, "kernel.py": eager},
-        COMPILED: {"kernel.toml": python, "kernel.py": compiled},
+        EAGER: eager,
+        COMPILED: {**eager, "kernel.py": compiled},
         NAIVE: {"kernel.toml": naive, "kernel.cpp": space.seed["kernel.cpp"]},
     }
 
