@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from evolve.contracts import Tree
 from evolve.errors import RunError, SetupError
+from evolve.git_objects import LooseObjects
 from evolve.git_trees import read_trees
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z: the date of candidate 0; candidat
 MAINTENANCE_EVERY = 1_000
 """Candidates between two packings; fewer loose files than a file system minds."""
 SIGNATURE = "evolve <evolve@localhost>"
+MEND = "Check disk space and permissions, then run the same command with --resume."
 
 
 class Lineage:
@@ -38,6 +40,7 @@ class Lineage:
         if not path.exists():
             _create(path)
         self._trees: dict[str, Tree] = {}
+        self._objects = LooseObjects(path / "objects")
 
     @property
     def repository(self) -> Repo:
@@ -69,10 +72,21 @@ class Lineage:
 
     def write(self, ref: str, number: int, tree: Tree, parents: Sequence[str], message: str) -> str:
         """Commits the whole `tree` with the date of candidate `number` and moves `ref` there; returns the hash."""
-        stream = commit_stream(ref, EPOCH + number, tree, parents, message)
-        commit = self._fast_import(stream + b"get-mark :1\ndone\n").strip()
+        try:
+            commit = self._objects.commit(tree, parents, message, f"{SIGNATURE} {EPOCH + number} +0000")
+            self._set_ref(ref, commit)
+        except OSError as error:
+            raise RunError(f"expected to write a commit to {self.path}, found: {error}", hint=MEND) from error
         self._trees[commit] = dict(tree)
         return commit
+
+    def _set_ref(self, ref: str, commit: str) -> None:
+        """Moves a ref that is this process's alone, as git does it: whole, or not at all."""
+        path = self.path / ref
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f"{path.name}.lock")
+        lock.write_text(f"{commit}\n")
+        lock.replace(path)
 
     def tree(self, commit: str) -> Tree:
         """The files of a candidate: path -> text."""
@@ -81,14 +95,14 @@ class Lineage:
         return self._trees[commit]
 
     def _read_tree(self, commit: str) -> Tree:
-        return read_trees([commit], self._objects)[commit]
+        return read_trees([commit], self._ask)[commit]
 
     def read_ahead(self) -> None:
         """Reads the files of every candidate at once: whoever folds a whole run asks for all of them."""
         told = self._git("for-each-ref", "--format=%(objectname)", CANDIDATES).split()
-        self._trees |= read_trees((commit for commit in told if commit not in self._trees), self._objects)
+        self._trees |= read_trees((commit for commit in told if commit not in self._trees), self._ask)
 
-    def _objects(self, names: bytes) -> bytes:
+    def _ask(self, names: bytes) -> bytes:
         return self._bytes("cat-file", "--batch", stdin=names)
 
     def candidates(self) -> list[str]:
@@ -156,10 +170,7 @@ class Lineage:
         head = f"commit {NOTES}\ncommitter {SIGNATURE} {EPOCH} +0000\ndata 7\nmetrics\n".encode()
         body = b"".join(_data(f"N inline {commit}\n", text) for commit, text in sorted(notes.items()))
         self._git("update-ref", "-d", NOTES)
-        self._fast_import(head + body + b"\ndone\n")
-
-    def _fast_import(self, stream: bytes) -> str:
-        return self._git("fast-import", "--quiet", "--done", "--force", stdin=stream)
+        self._git("fast-import", "--quiet", "--done", "--force", stdin=head + body + b"\ndone\n")
 
     def _git(self, *words: str, stdin: bytes | None = None, check: bool = True) -> str:
         return self._bytes(*words, stdin=stdin, check=check).decode()
@@ -170,7 +181,7 @@ class Lineage:
         if check and ended.returncode != 0:
             raise RunError(
                 f"git {words[0]} failed in {self.path}: {ended.stderr.decode(errors='replace').strip()}",
-                hint="Check disk space and permissions, then run the same command with --resume.",
+                hint=MEND,
             )
         return ended.stdout
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import subprocess
 
-from evolve.lineage import Lineage
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evolve.errors import RunError
+from evolve.git_objects import LooseObjects
+from evolve.lineage import EPOCH, SIGNATURE, Lineage, commit_stream
 
 TREE = {"model.py": "WIDTH = 1\n", "deep/loss.py": "# naïve — ünïcode\n"}
 
@@ -91,3 +97,60 @@ def test_a_long_run_is_packed_and_reads_as_before(tmp_path, monkeypatch):
     assert len(list((lineage.path / "objects/pack").glob("*.pack"))) <= 2
     assert [Lineage(lineage.path).tree(c)["n.py"] for c in lineage.candidates()] == [f"N = {n}\n" for n in range(10)]
     git(lineage, "fsck", "--strict")
+
+
+NAMES = st.text("ab.-_0Z", min_size=1, max_size=4).filter(lambda name: name.strip("."))
+TEXTS = st.text(max_size=20)
+DEEP = st.recursive(TEXTS, lambda inner: st.dictionaries(NAMES, inner, min_size=1, max_size=4), max_leaves=8)
+
+
+def flat(tree, prefix=""):
+    if isinstance(tree, str):
+        return {prefix.rstrip("/"): tree}
+    return {path: text for name, below in tree.items() for path, text in flat(below, f"{prefix}{name}/").items()}
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """What `git fast-import` makes of a commit."""
+    path = tmp_path_factory.mktemp("git") / "there.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(path)], check=True)
+
+    def made(tree, parents, message):
+        stream = commit_stream("refs/heads/x", EPOCH + 7, tree, parents, message) + b"get-mark :1\ndone\n"
+        command = ["git", "--git-dir", str(path), "fast-import", "--quiet", "--done", "--force"]
+        return subprocess.run(command, input=stream, capture_output=True, check=True).stdout.decode().strip()
+
+    return made
+
+
+@given(st.dictionaries(NAMES, DEEP, min_size=1, max_size=5), TEXTS, st.integers(0, 2))
+def test_a_commit_is_the_one_that_git_itself_would_make(imported, tmp_path_factory, nested, message, count):
+    tree = flat(nested)
+    parents = [imported({"parent": str(number)}, (), "parent") for number in range(count)]
+    objects = LooseObjects(tmp_path_factory.mktemp("objects"))
+    made = objects.commit(tree, parents, message, f"{SIGNATURE} {EPOCH + 7} +0000")
+    assert made == imported(tree, parents, message)
+
+
+def test_git_finds_nothing_wrong_with_a_lineage(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    first = lineage.commit(0, TREE, (), "seed")
+    lineage.commit(1, {**TREE, "deep/er/x.py": ""}, (first,), "more")
+    lineage.maintain()
+    lineage.commit(2, TREE, (first,), "less")
+    assert git(lineage, "fsck", "--strict", "--full") == ""
+
+
+def test_a_stale_lock_of_a_killed_run_does_not_stop_the_next(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    first = lineage.commit(0, TREE, (), "seed")
+    (lineage.path / "refs/evolve/candidates/1.lock").write_text("half")
+    assert lineage.commit(1, TREE, (first,), "again") == lineage.candidates()[1]
+
+
+def test_a_folder_that_can_not_be_written_is_said(tmp_path):
+    lineage = Lineage(tmp_path / "l.git")
+    (lineage.path / "refs/evolve").write_text("a file where a folder must be")
+    with pytest.raises(RunError, match="expected to write a commit"):
+        lineage.commit(0, TREE, (), "seed")
