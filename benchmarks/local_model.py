@@ -35,7 +35,7 @@ FULL, QUICK = "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf", "qwen2.5-coder-0.5b-ins
 LEAST_LANDING = 0.5
 SCRIPT = [
     "name: recent clicks\nhypothesis: it helps\nmechanism: by scale\n```python\n"
-    f"def learning_rate_factor(progress: float) -> float:\n    return 1.0 - {part} * progress\n```\n"
+    f"def learning_rate_factor(step: int, steps: int) -> float:\n    return 1.0 - {part} * step / steps\n```\n"
     for part in (0.1, 0.2, 0.3)
 ]
 
