@@ -6,6 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 START ?= --budget 50
 TEST ?=
+EXTRAS ?= dev
 
 .PHONY: start test test-all check install install-dev data clean
 
@@ -40,7 +41,7 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install $(CONSTRAINTS) -e '.[dev]'
+	$(PIP) install $(CONSTRAINTS) -e '.[$(EXTRAS)]'
 	touch $@ $(VENV)/.installed
 
 clean:

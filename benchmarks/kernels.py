@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.common import Result, main, progress
 from benchmarks.runs import finished, reopened
 from evaluations.kernels.backends import backends
+from evaluations.kernels.sessions import RIGHT
 from evolve.contracts import Scored
 from sandbox.choose import choose
 from search_spaces.kernel_space import METRIC, load
@@ -61,11 +62,11 @@ def right_everywhere(operator: str) -> dict[str, str]:
     space, found = load(f"kernel:{operator}"), dict[str, str]()
     with closing(choose("auto")) as box, arena(box, operator) as judged:
         for name, backend in backends().items():
-            if backend.missing() or name not in space.plain:
-                found[name] = f"skipped: {backend.missing() or 'no kernel of ours is written for it'}"
+            if missing := backend.missing():
+                found[name] = f"skipped: {missing}"
                 continue
-            played = judged.play(space.plain[name])
-            found[name] = played.reason or "right"
+            wrong = judged.play(space.plain[name]).reason
+            found[name] = wrong if wrong and not wrong.startswith(RIGHT) else "right"
     return found
 
 

@@ -416,6 +416,7 @@ class FaultKind(StrEnum):
     RAISED = "raised"
     CAUGHT = "caught"
     WRONG = "wrong"
+    NOT_TIMED = "not_timed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,8 +88,7 @@ def check(tree: Tree) -> str | None:
         return f"{source} is missing, which the backend {config.backend} needs"
     if source == "kernel.cpp":
         return _cpp_fault(tree[source])
-    more = frozenset(("kernel_tunables", "numba")) if config.backend == "numba" else frozenset(("kernel_tunables",))
-    fault = python_fault(tree[source], more)
+    fault = python_fault(tree[source], frozenset({"kernel_tunables", config.backend}))
     return f"{source}{fault}" if fault else None
 
 

@@ -61,13 +61,11 @@ class KernelSpace:
     @property
     def plain(self) -> dict[str, Tree]:
         """The operator written plainly for each backend: a candidate to begin with, and a check of the backend."""
-        numba = (KERNELS / self.spec.name / "plain_numba.py").read_text(encoding="utf-8")
-        torch = f"{self.reference}\n\nkernel = reference\n"
-        return {
-            "cpp": self.seed,
-            "torch": {"kernel.toml": 'backend = "torch"\n', "kernel.py": torch},
-            "numba": {"kernel.toml": 'backend = "numba"\n', "kernel.py": numba},
-        }
+        sources = {"torch": f"{self.reference}\n\nkernel = reference\n"}
+        for name in ("numba", "triton"):
+            sources[name] = (KERNELS / self.spec.name / f"plain_{name}.py").read_text(encoding="utf-8")
+        python = {name: {"kernel.toml": f'backend = "{name}"\n', "kernel.py": text} for name, text in sources.items()}
+        return {"cpp": self.seed, **python}
 
     def check(self, tree: Tree) -> str | None:
         """Why the static gate refuses the tree, or None."""

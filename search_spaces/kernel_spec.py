@@ -25,10 +25,10 @@ FLAGS = (
     *("-ffast-math", "-fno-tree-vectorize", "-fprefetch-loop-arrays", "-fno-finite-math-only"),
 )
 """Options of the compiler that a candidate may choose; the judge adds its own."""
-BACKENDS = {"cpp": "kernel.cpp", "torch": "kernel.py", "numba": "kernel.py"}
+BACKENDS = {"cpp": "kernel.cpp", "torch": "kernel.py", "numba": "kernel.py", "triton": "kernel.py"}
 """What a candidate may be written for, and in which file."""
 
-Backend = Literal["cpp", "torch", "numba"]
+Backend = Literal["cpp", "torch", "numba", "triton"]
 
 
 class _Part(BaseModel):

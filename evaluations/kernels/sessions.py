@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluations.kernels import correctness
-from evaluations.kernels.backends import Built, backends
+from evaluations.kernels.backends import Backend, Built, backends
 from evaluations.kernels.baselines import ALL, Baselines, job_of
 from evaluations.kernels.races import Races
 from evaluations.kernels.talk import Talk
@@ -31,6 +31,8 @@ from search_spaces.kernel_space import METRIC, KernelSpace
 INCREDIBLE = math.log2(10)
 """More than ten times as fast as the strongest baseline is measured again in a fresh process: but for what was given up
 on the way, on which nothing rests, and what is no faster than another that was measured twice."""
+RIGHT = "right in every case"
+"""How the fault of a kernel begins whose backend is only checked."""
 AGREES = 1.0
 """Two such measurements agree within a factor of two."""
 
@@ -80,11 +82,11 @@ class KernelSessions:
             seen = Evidence(sandbox=sandbox.name, exit_reason="not built", cpu_s=0, wall_s=0, peak_memory_bytes=0)
             return Walk(measurements=(), fault=built, fault_rung=route.rungs[0].name, evidence=seen, compute_s=0.0)
         with self._one:
-            first = self._run(sandbox, built, backend.name, route, on_rung)
+            first = self._run(sandbox, built, backend, route, on_rung)
             given_up = len(first.measurements) < len(route.rungs)
             if given_up or _best(first) <= self._credible:
                 return first
-            again = self._run(sandbox, built, backend.name, route, on_rung)
+            again = self._run(sandbox, built, backend, route, on_rung)
             if again.fault:
                 return again
             if abs(_best(again) - _best(first)) >= AGREES:
@@ -92,23 +94,26 @@ class KernelSessions:
             self._credible = max(self._credible, _best(again))
             return again
 
-    def _run(self, sandbox: Sandbox, built: Built, backend: str, route: Route, on_rung: Continue | None) -> Walk:
-        job = job_of(self._space, built, backend, self._threads, self._data, self._space.limits, self._canaries)
+    def _run(self, sandbox: Sandbox, built: Built, backend: Backend, route: Route, on_rung: Continue | None) -> Walk:
+        job = job_of(self._space, built, backend.name, self._threads, self._data, self._space.limits, self._canaries)
         with sandbox.open(job) as session:
-            races = self._begin(session, route.rungs[-1].limit_s)
+            races = self._begin(session, backend, route.rungs[-1].limit_s)
             measured, fault, at = climbed(route.rungs, lambda rung: _climb(races, rung, route), on_rung)
             evidence = session.close()
         compute_s = 0.0 if isinstance(races, Fault) else races.compute_s()
         return Walk(measurements=measured, fault=fault, fault_rung=at, evidence=evidence, compute_s=compute_s)
 
-    def _begin(self, session: Session, limit_s: float) -> Races | Fault:
-        """Loads the kernel, then draws what it is judged by."""
+    def _begin(self, session: Session, backend: Backend, limit_s: float) -> Races | Fault:
+        """Loads the kernel, then draws what it is judged by; where its backend is not timed, that it is right is all
+        that comes of it."""
         talk = Talk(session, self._space.spec, limit_s)
         if fault := talk.load():
             return fault
         rng = np.random.default_rng()
         if fault := correctness.wrong(talk, self._truth, rng):
             return fault
+        if backend.not_timed:
+            return Fault(kind=FaultKind.NOT_TIMED, reason=f"{RIGHT}, and not timed: {backend.not_timed}")
         return Races.begin(talk, self._truth, self.baselines, self._threads, rng)
 
 

@@ -96,7 +96,24 @@ class Torch:
         return call
 
 
-BACKENDS = {"cpp": Cpp, "numba": Numba, "torch": Torch}
+class Triton:
+    """A function that writes to the tensors it is given; Triton's interpreter runs it on the processor."""
+
+    def __init__(self, config):
+        os.environ["TRITON_INTERPRET"] = "1"
+        import kernel
+        import torch
+
+        self.torch, self.entry = torch, kernel.kernel
+        torch.set_num_threads(config["threads"])
+
+    def bind(self, inputs, outputs, sizes, scalars, named, threads):
+        """A call without arguments that fills the outputs."""
+        tensors = [self.torch.from_numpy(array) for array in (*inputs, *outputs)]
+        return functools.partial(self.entry, *tensors, **named)
+
+
+BACKENDS = {"cpp": Cpp, "numba": Numba, "torch": Torch, "triton": Triton}
 
 
 class Slot:

@@ -15,6 +15,7 @@ from evaluations.kernels import correctness
 from evaluations.kernels.backends import Built, backends
 from evaluations.kernels.baselines import job_of
 from evaluations.kernels.inputs import draw
+from evaluations.kernels.sessions import RIGHT
 from evaluations.kernels.talk import Talk
 from evaluations.kernels.truth import Truth
 from evolve.contracts import Fault, FaultKind, Tree
@@ -22,6 +23,7 @@ from sandbox.local import LocalSandbox
 from search_spaces.kernel_gate import read_config
 from search_spaces.kernel_space import KernelSpace, load
 from search_spaces.kernel_spec import operators
+from tests.attacks.corpus.kernels import arena
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,7 @@ def fault_of(space: KernelSpace, tree: Tree, box: LocalSandbox, folder: Path) ->
         return talk.load() or correctness.wrong(talk, Truth(space.spec, space.reference), np.random.default_rng())
 
 
-@pytest.mark.parametrize("backend", ["cpp", "torch", "numba"])
+@pytest.mark.parametrize("backend", ["cpp", "torch", "numba", "triton"])
 @pytest.mark.parametrize("name", operators())
 def test_an_operator_written_plainly_is_right_everywhere_on_every_backend(
     name: str, backend: str, box: LocalSandbox, tmp_path: Path
@@ -58,6 +60,19 @@ def test_an_operator_written_plainly_is_right_everywhere_on_every_backend(
         (pytest.fail if os.environ.get("EVOLVE_CI") else pytest.skip)(missing)
     space = load(f"kernel:{name}")
     assert fault_of(space, space.plain[backend], box, tmp_path) is None
+
+
+def test_a_triton_kernel_is_checked_and_never_timed(box: LocalSandbox) -> None:
+    if missing := backends()["triton"].missing():
+        (pytest.fail if os.environ.get("EVOLVE_CI") else pytest.skip)(missing)
+    space = load("kernel:gated_path")
+    wrong = {**space.plain["triton"]}
+    wrong["kernel.py"] = wrong["kernel.py"].replace("r + g", "r - g")
+    with arena(box, "gated_path") as judged:
+        played = judged.play(space.plain["triton"])
+        assert (played.outcome, played.log2_speed) == ("failed", 0.0)
+        assert played.reason.startswith(f"{RIGHT}, and not timed: ")
+        assert judged.play(wrong).reason.startswith("wrong result: ")
 
 
 @pytest.mark.parametrize("name", operators())

@@ -24,6 +24,10 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def not_timed(self) -> str:
+        """Why its kernels are only checked here; empty where they are timed."""
+        ...
 
     def missing(self) -> str:
         """What the machine lacks to run such kernels, and what to do; empty where it has everything."""
@@ -38,7 +42,7 @@ def backends() -> dict[str, Backend]:
     """All of them by name, also those that this machine can't run."""
     from evaluations.kernels.backends.cpp import Cpp
     from evaluations.kernels.backends.python import Python
-    from evaluations.kernels.backends.triton import Triton
+    from evaluations.kernels.backends.triton import triton
 
     plain = Python(name="torch", needs="torch")
-    return {backend.name: backend for backend in (Cpp(), plain, Python(name="numba", needs="numba"), Triton())}
+    return {backend.name: backend for backend in (Cpp(), plain, Python(name="numba", needs="numba"), triton())}

@@ -15,6 +15,7 @@ class Cpp:
     """See `Backend`."""
 
     name = "cpp"
+    not_timed = ""
 
     def missing(self) -> str:
         """g++, where there is none."""

@@ -1,4 +1,4 @@
-"""Kernels that are Python, for torch or numba: nothing is built out here, the session's first call compiles."""
+"""Kernels that are Python, for torch, numba or Triton: nothing is built out here, the first call compiles."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Python:
 
     name: str
     needs: str
+    not_timed: str = ""
 
     def missing(self) -> str:
         """The library, where it is not installed."""

@@ -1,22 +1,11 @@
-"""Triton: named so that people learn why it is skipped. Its interpreter could tell right from wrong, never the time."""
+"""Triton: checked in its interpreter on any machine, and timed on none yet, as the judge keeps no GPU's time."""
 
 from __future__ import annotations
 
-from evaluations.kernels.backends import Built
-from evolve.contracts import Fault, FaultKind, Sandbox, Tree
-from search_spaces.kernel_gate import KernelFile
-from search_spaces.kernel_spec import KernelSpec
+from evaluations.kernels.backends.python import Python
 
 
-class Triton:
+def triton() -> Python:
     """See `Backend`."""
-
-    name = "triton"
-
-    def missing(self) -> str:
-        """Always something, for now."""
-        return "no GPU is used yet: a Triton kernel can't be timed on a CPU"
-
-    def build(self, tree: Tree, config: KernelFile, spec: KernelSpec, sandbox: Sandbox) -> Built | Fault:
-        """Refuses."""
-        return Fault(kind=FaultKind.RAISED, reason=self.missing())
+    reason = "Triton's interpreter tells right from wrong, never the time"
+    return Python(name="triton", needs="triton", not_timed=reason)
