@@ -60,10 +60,10 @@ def judge(ledger: Ledger, trial: Trial, alpha: float) -> dict[str, Decision]:
     """Today's decision for each challenger at the level that the season allows."""
     trouble = ledger.trouble(trial.experiment)
     mismatch = ledger.log_mismatch(trial.experiment, trial.shares)
-    seen = {
-        name: ledger.moments(trial.experiment, name, trial.shares) for name in (trial.north_star, *trial.guardrails)
-    }
-    return {
+    names = (trial.north_star, *trial.guardrails)
+    seen = {name: ledger.moments(trial.experiment, name, trial.shares) for name in names}
+    held_back = {name: ledger.missing(trial.experiment, name, trial.shares) for name in names}
+    found = {
         arm: decide(
             effect(seen[trial.north_star], trial.control, arm),
             {name: effect(seen[name], trial.control, arm) for name in trial.guardrails},
@@ -74,6 +74,19 @@ def judge(ledger: Ledger, trial: Trial, alpha: float) -> dict[str, Decision]:
         )
         for arm in trial.challengers
     }
+    return {arm: _with_missing(decision, held_back) for arm, decision in found.items()}
+
+
+def _with_missing(decision: Decision, held_back: Mapping[str, Sequence[int]]) -> Decision:
+    """Says what an experiment that goes on waits for, where a platform has left it out."""
+    said = [
+        f"{name} of {len(days)} day{'s' if len(days) > 1 else ''} (the first: {days[0]}) is overdue, later ones wait"
+        for name, days in held_back.items()
+        if days
+    ]
+    if decision.action is not Action.EXTEND or not said:
+        return decision
+    return replace(decision, reason="; ".join([decision.reason, *said]))
 
 
 class Desk:

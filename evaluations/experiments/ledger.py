@@ -72,11 +72,11 @@ class Ledger:
             for arm in names
         }  # fmt: skip
 
-    def overdue(self, experiment: str, metric: str, arms: Iterable[str], window: int, day: int) -> list[int]:
-        """Days of entry whose `metric` should have come by `day`, a window of so many days after them, and has not."""
-        names = tuple(arms)
-        due = [first for first in self.entered(experiment) if first + window <= day]
-        return [d for d in due if not all((experiment, arm, d, metric) in self._reports for arm in names)]
+    def missing(self, experiment: str, metric: str, arms: Iterable[str]) -> list[int]:
+        """Days of entry whose `metric` has not come from all `arms`, though a later day's has: they hold it back."""
+        names, days = tuple(arms), self.entered(experiment)
+        whole = {day for day in days if all((experiment, arm, day, metric) in self._reports for arm in names)}
+        return [day for day in days if day not in whole and day < max(whole, default=day)]
 
     def log_mismatch(self, experiment: str, shares: Mapping[str, float]) -> float:
         """The evidence that users were not assigned in these shares."""

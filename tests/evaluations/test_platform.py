@@ -222,11 +222,14 @@ def test_a_late_cohort_holds_back_the_later_ones_and_is_overdue(reports):
     ledger = Ledger()
     ledger.add(r for r in reports if (r.entered, r.metric, r.arm) != (3, "early_active", "twin"))
     assert ledger.cohorts("e", "early_active", EVEN) == [0, 1, 2]
-    assert ledger.overdue("e", "early_active", EVEN, 8, 60) == [3]
+    assert ledger.missing("e", "early_active", EVEN) == [3] and ledger.missing("e", "north_star", EVEN) == []
+    trial = Trial(experiment="e", control="champion", shares=EVEN, plan=Plan(bet=Bet(mean=0.03, sd=0.03)))
+    said = judge(ledger, trial, 0.005)["twin"]
+    assert said.action is Action.EXTEND
+    assert said.reason.endswith("early_active of 1 day (the first: 3) is overdue, later ones wait")
     ledger.add(reports)
-    assert (
-        len(ledger.cohorts("e", "early_active", EVEN)) > 20 and ledger.overdue("e", "early_active", EVEN, 8, 40) == []
-    )
+    assert len(ledger.cohorts("e", "early_active", EVEN)) > 20 and ledger.missing("e", "early_active", EVEN) == []
+    assert "overdue" not in judge(ledger, trial, 0.005)["twin"].reason
 
 
 @pytest.mark.parametrize(
