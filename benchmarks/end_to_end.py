@@ -19,7 +19,7 @@ from benchmarks.seasons import DAYS, Engineer, Ours, Play, Played
 from evaluations.experiments.surrogate import NORTH_STAR
 from evaluations.production_truth import Kind
 
-REPLICATES, WORLDS, EACH, USERS, TINY_USERS = 100, 4, 24, 1_000, 2_000
+REPLICATES, WORLDS, EACH, USERS, TINY_USERS = 100, 4, 24, 1_000, 6_000
 IMPROVES, BEATS, REGRET = 0.90, 0.73, 0.5
 
 
