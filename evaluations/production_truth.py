@@ -43,7 +43,8 @@ def candidates(kind: Kind, count: int, seed: int) -> list[ExportedPolicy]:
     """Candidates around the champion, as an offline agent finds them: some sharper, some blunter, some that bait.
 
     In a tiny world each moves the champion's weights by a few hundredths, and nine in ten effects lie within .2 %; in a
-    Goodhart world most gain their clicks by bait. In a null world no ranking matters and none is slower, so that every true effect is exactly 0.
+    Goodhart world most gain their clicks by bait. In a null world no ranking matters and none is slower, so that every
+    true effect is exactly 0.
     """
     rng = np.random.default_rng([seed, 5])
     scale = 0.03 if kind is Kind.TINY else 1.0
