@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -53,3 +54,24 @@ def test_a_script_that_uses_every_tool_drives_a_run_and_its_replay_pays_nothing_
         for folder in (first, second)
     ]
     assert len(commits[0]) == 2 and commits[0] == commits[1]
+
+
+@pytest.mark.matrix
+def test_a_script_drives_a_search_over_kernels_in_the_role_of_their_engineer(tmp_path):
+    if shutil.which("g++", path="/usr/bin") is None and not os.environ.get("EVOLVE_CI"):
+        pytest.skip("no /usr/bin/g++")
+    script, runs = tmp_path / "s.jsonl", tmp_path / "runs"
+    loop = "    for (int64_t at = {}; at < rows * columns; ++at)"
+    answers = [
+        change("kernel.toml", 'flags = ["-O2"]', 'flags = ["-O3", "-march=native"]'),
+        change("kernel.cpp", loop.format(0), loop.format(1)),
+    ]
+    script.write_text("\n".join(map(json.dumps, answers)))
+    words = ("--space", "kernel:gated_path", "--budget", 2, "--out", runs)
+    ended = evolve("start", *words, "--model", f"scripted/{script}")
+    if "has no walls" in ended.stderr and not os.environ.get("EVOLVE_CI"):
+        pytest.skip("no sandbox of this machine may run what a model wrote")
+    assert ended.returncode == 0, ended.stderr
+    log = {one["number"]: one for one in json.loads(evolve("log", "--out", runs, "--json").stdout)}
+    assert log[1]["outcome"]["kind"] == "scored" and log[2]["outcome"]["kind"] == "failed"
+    assert "wrong result" in evolve("show", 2, "--out", runs).stdout
