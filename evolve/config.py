@@ -38,6 +38,8 @@ class StartConfig:
     """Name of an imported data set for a space that takes one; empty takes the space's own."""
     world: str = "aligned"
     """Family of the generated world (`video_ranking`)."""
+    policy: str = ""
+    """How a search over kernels chooses what it goes on from: `uct` (also where it is empty) or `greedy`."""
     thinking: int | None = None
     """Proposals that models think of while candidates run; 0: one at a time, and the loop waits for it. None takes
     what suits the model."""
@@ -62,6 +64,8 @@ class StartConfig:
             raise UsageError(f"--workers is {self.workers}; it must be 1 or more (0 takes one for each core)")
         if self.thinking is not None and not 0 <= self.thinking <= MOST_THINKING:
             raise UsageError(f"--thinking is {self.thinking}; it must be from 0 to {MOST_THINKING}")
+        if self.policy and not self.space.startswith(KERNEL_PREFIX):
+            raise UsageError(f"--policy is for kernels, not for {self.space}", hint="--space kernel:OP --policy greedy")
         if self.seed < 0:
             raise UsageError(f"--seed is {self.seed}; it must be 0 or more")
         if (self.repository is None) != (not self.path):

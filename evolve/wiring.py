@@ -50,14 +50,18 @@ class Run:
     sandbox: Sandbox
 
 
-def catalogue(space: SearchSpace) -> Proposer:
-    """The proposer that needs no model: techniques, or for an operator generators of kernels."""
+def catalogue(space: SearchSpace, policy: str = "") -> Proposer:
+    """The proposer that needs no model: techniques, or for an operator generators of kernels, chosen by `policy`."""
     if space.name.startswith(KERNEL_PREFIX):
-        from agents.kernels.proposer import KernelProposer
+        from agents.kernels.proposer import DEFAULT_POLICY, KernelProposer
         from search_spaces.kernel_spec import KERNELS
 
-        operator = space.name.removeprefix(KERNEL_PREFIX)
-        return KernelProposer(operator=operator, knowledge=KERNELS / "knowledge", summary=space.summary)
+        return KernelProposer(
+            operator=space.name.removeprefix(KERNEL_PREFIX),
+            knowledge=KERNELS / "knowledge",
+            policy=policy or DEFAULT_POLICY,
+            summary=space.summary,
+        )
     from agents.catalog import CatalogProposer
 
     return CatalogProposer(space=space)
@@ -82,6 +86,7 @@ def started_body(
         "confirmation": space.confirmation if config.online else "held_out_split",
         "versions": versions(),
         **({"thinking": config.thinking} if config.thinking else {}),
+        **({"policy": config.policy} if config.policy else {}),
         **({"target": target.to_json()} if target else {}),
     }
 
@@ -147,7 +152,7 @@ def open_run(
         deciding = choose("auto", workers=config.workers) if box.name == "fork" else box
         try:
             judge = held.enter_context(_judge(config, folder, space, task, box, deciding, report))
-            proposes = proposer(space, data_tools(space, task, judge)) if proposer else catalogue(space)
+            proposes = proposer(space, data_tools(space, task, judge)) if proposer else catalogue(space, config.policy)
             require_proposer(journal.records, proposes)
             desks: list[Desk] = []
             loop = Loop(
@@ -243,6 +248,7 @@ def resumed(config: StartConfig, first: Record) -> StartConfig:
         dataset=body["dataset"],
         world=body["world"],
         thinking=body.get("thinking", 0),
+        policy=body.get("policy", ""),
         auto_approve=config.auto_approve,
         online=body.get("confirmation") == "experiment",
     )

@@ -18,6 +18,7 @@ from agents.kernels.table import generators
 from evolve.contracts import History, Observable, Persona, Proposal
 from evolve.errors import BudgetExhausted, UsageError
 
+DEFAULT_POLICY = "uct"
 ENOUGH = 0.95
 """A run ends when the fastest kernel reaches this share of the measured roofline."""
 STALLED = 30
@@ -40,7 +41,7 @@ class KernelProposer:
 
     operator: str
     knowledge: Path
-    policy: str = "uct"
+    policy: str = DEFAULT_POLICY
     summary: str = ""
 
     def __post_init__(self) -> None:

@@ -216,7 +216,7 @@ def _again(folder: RunFolder, name: str, policy: str, seed: int | None, out: Pat
         from search_spaces.space import load
 
         space = load(recorded.settings["space"])
-        asked = {"proposer": catalogue(space), "gate": space.check}
+        asked = {"proposer": catalogue(space, recorded.settings.get("policy", "")), "gate": space.check}
     new, clock = create(out, name), WallClock()
     with new.held():
         journal = Journal(new.journal, clock)

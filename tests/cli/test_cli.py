@@ -101,6 +101,13 @@ def test_an_unknown_world(tmp_path):
     fails(evolve("start", "--world", "flat", "--out", tmp_path), "flat", "aligned")
 
 
+def test_a_selection_policy_that_is_unknown_or_out_of_place(tmp_path):
+    words = ("start", "--out", tmp_path, "--sandbox", "local")
+    fails(evolve(*words, "--policy", "greedy"), "--policy is for kernels", "--space kernel:OP")
+    fails(evolve(*words, "--space", "kernel:rms_norm", "--policy", "random"), "no selection policy `random`", "uct")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_missing_data_set_says_how_to_get_it(tmp_path):
     ended = evolve("start", "--space", "next_item", "--out", tmp_path / "runs", EVOLVE_CACHE=str(tmp_path / "cache"))
     fails(ended, "evolve data get ml-100k")
