@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,8 @@ import pytest
 
 from evolve.contracts import History, Proposal
 from evolve.errors import BudgetExhausted
-from tests.core.test_loop import finished
+from evolve.journal import read
+from tests.core.test_loop import ROOT, finished, hashes
 from tests.replay.test_again import played
 from tests.toys import Counting, Scoring, kinds, toy_loop
 
@@ -70,6 +72,27 @@ def test_resuming_after_each_record_gives_the_same_journal(tmp_path):
         (folder / "journal.jsonl").write_bytes(text[: end + (k * 37) % 90])
         subprocess.run(["cp", "-r", str(tmp_path / "whole" / "lineage.git"), str(folder)], check=True)
         assert finished(folder, proposer=Thinking(), **asked) == whole
+
+
+@pytest.mark.slow
+def test_kill_9_while_proposals_are_thought_of_changes_no_commit(tmp_path):
+    code = (
+        "import random, sys; from pathlib import Path; from tests.core.test_thoughts import *; "
+        "toy_loop(Path(sys.argv[1]), workers=2, thinking=3, budget=30, evaluator=Scoring(nap_s=0.004), "
+        "proposer=Thinking(naps=random.Random())).run(); print('done')"
+    )
+    asked = {"workers": 2, "thinking": 3, "budget": 30}
+    whole, rng = finished(tmp_path / "whole", proposer=Thinking(), **asked), random.Random(1)
+    folder, kills = tmp_path / "killed0", 0
+    while kills < 20:
+        child = subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=ROOT, stdout=subprocess.PIPE)
+        time.sleep(rng.uniform(0.3, 1.2))
+        child.kill()
+        kills += 1
+        if b"done" in child.communicate()[0]:
+            assert hashes(list(read(folder / "journal.jsonl"))) == whole
+            folder = tmp_path / f"killed{kills}"
+    assert finished(folder, proposer=Thinking(), **asked) == whole
 
 
 def test_no_two_thoughts_are_asked_the_same(tmp_path):
