@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolve.cli import told
 from evolve.cli.options import DEFAULT_BUDGET, Budget, Model, NoOnline, Repository, Thinking
-from evolve.cli.printing import NORMAL_95, console, counted, interval, numbers, print_table, safe
-from evolve.cli.words import command, is_kernel
+from evolve.cli.printing import console, safe
 from evolve.config import DEFAULT_SPACE, ModelConfig, OnlineConfig, StartConfig, cache_folder, seconds
 from evolve.errors import EvolveError
 from evolve.run_folder import RunFolder, create, find
 
 if TYPE_CHECKING:
-    from evolve.agent_wiring import Agent
-    from evolve.archive import Archive
     from evolve.cli.live import Live
     from evolve.wiring import Run
 
@@ -146,64 +144,23 @@ def _drive(config: StartConfig, asked: ModelConfig, folder: RunFolder, *, quiet:
     ):
         if agent:
             agent_wiring.save(models, folder)
-        _first_lines(run, folder, agent)
+        told.first_lines(run, folder, agent)
         archive = run.loop.archive
         live.follow(archive, run.loop.settings)
         with _interruptible(run, live), live:
             reason = run.loop.run()
-        _summary(archive, reason)
+        told.summary(archive, reason)
         if agent:
             console().print(agent_wiring.spent_line(agent))
     if not archive.ended:
-        _next_steps(folder, config.runs)
+        told.next_steps(folder, config.runs)
         return INTERRUPTED
     if archive.by_experiment:
         _experiment(config, models, folder)
-    _next_steps(folder, config.runs)
+    told.next_steps(folder, config.runs)
     limits = (config.budget_s, models.budget_usd, models.budget_tokens)
     spent = archive.counted >= config.budget or any(limit is not None for limit in limits)
     return 0 if spent else SHORT_OF_THE_BUDGET
-
-
-def _first_lines(run: Run, folder: RunFolder, agent: Agent | None) -> None:
-    box, settings = run.sandbox, run.loop.settings
-    lacks = f"; not stopped: a candidate {box.does_not_stop.removeprefix('it ')}" if box.does_not_stop else ""
-    lacks += ahead_in_words(box.name, settings.workers)
-    done = len(run.loop.archive.attempts)
-    console().print(
-        f"sandbox  [bold]{safe(box.name)}[/]{safe(lacks)}\n"
-        f"proposer {_proposer_line(agent, run.space.name)}\n"
-        f"space    [bold]{safe(run.space.name)}[/]: {safe(run.space.summary)}\n"
-        f"budget   {settings.budget} proposals, seed {settings.seed}, workers {settings.workers}\n"
-        f"run      {safe(str(folder.path))}{f', {done} judged before' if done else ''}\n"
-        f"watch    {safe(command(f'ui {folder.name}', folder.path.parent))}\n{_online_line(run)}",
-        soft_wrap=True,
-    )
-
-
-def _online_line(run: Run) -> str:
-    """Whether experiments follow, and how large they are."""
-    from evolve.cli.online import first_line
-
-    follows = run.loop.experiments
-    return f"then     {first_line(OnlineConfig()).removeprefix('online   ')}\n" if follows else ""
-
-
-def ahead_in_words(sandbox: str, workers: int) -> str:
-    """How many workers may wait idle, and what they hold; nothing where none does."""
-    from sandbox.ahead import IDLE_WORKER_BYTES
-    from sandbox.choose import started_ahead
-
-    count = 0 if sandbox == "fork" else started_ahead(workers)
-    return f"; at most {count} started ahead, {count * IDLE_WORKER_BYTES / 2**30:.1f} GiB in all" if count else ""
-
-
-def _proposer_line(agent: Agent | None, space: str) -> str:
-    if agent is None and is_kernel(space):
-        return "[bold]kernels[/]: no model is configured, kernels come from the built-in generators"
-    if agent is None:
-        return "[bold]catalog[/]: no model is configured, techniques come from the built-in catalogue"
-    return f"[bold]{safe(agent.name)}[/]: {safe(agent.costs)}"
 
 
 @contextmanager
@@ -248,57 +205,3 @@ def _experiment(config: StartConfig, models: ModelConfig, folder: RunFolder) -> 
         with online.interruptible(outer.stop):
             reason = outer.run(agent)
         online.summary(outer.archive, reason, folder, config.runs)
-
-
-def _next_steps(folder: RunFolder, runs: Path) -> None:
-    """Writes the page, and says where it is and what can be asked next."""
-    from evolve.lineage import Lineage
-    from evolve.report import write
-    from evolve.wiring import read_archive
-
-    archive = read_archive(folder)
-    page = write(archive, Lineage(folder.lineage), folder.report)
-    champion = archive.champion.number if archive.champion else 0
-    more = [command(f"ui {folder.name}", runs), command("log", runs), command(f"show {champion}", runs)]
-    if not archive.ended:
-        more = [command(f"start --resume {folder.name}", runs), *more]
-    elif archive.campaign:
-        more = [command("experiments", runs), command("pr list", runs), *more]
-    said = "\n        ".join(safe(line) for line in more)
-    console().print(f"\nreport: {safe(str(page))}\nnext:   {said}", soft_wrap=True)
-
-
-def _summary(archive: Archive, reason: str) -> None:
-    """How a run ended: the champion, what was confirmed, and the one look at the test labels."""
-    screen = console()
-    promoted = [c for c in archive.confirmations if c.promoted]
-    screen.print(f"\n[bold]ended[/]: {safe(reason)}" if archive.ended else f"\n[bold]{safe(reason)}[/]")
-    if archive.champion is None:
-        return
-    screen.print(_champion_line(archive))
-    looks = counted(len(archive.confirmations), "look")
-    unseen, unit, title = ("unseen users", "users", "test labels, looked at once")
-    if is_kernel(archive.settings["space"]):
-        unseen, unit, title = ("fresh measurements", "timed rounds", "measured anew, in fresh processes")
-    screen.print(f"confirmed: {counted(len(promoted), 'step')} in {looks} at {unseen}")
-    for look in promoted:
-        screen.print(f"  #{look.number} over #{look.against}: {interval(look.verdict)}, {look.verdict.users} {unit}")
-    if archive.final:
-        names = tuple(next(iter(archive.final.rows.values())))
-        rows = [[safe(name), *numbers(row, names)] for name, row in archive.final.rows.items()]
-        screen.print()
-        print_table(title, ("", *map(safe, names)), rows)
-        screen.print(f"champion against seed: {interval(archive.final.verdict)}")
-
-
-def _champion_line(archive: Archive) -> str:
-    champion = archive.champion
-    assert champion is not None
-    if champion.number == 0:
-        return "champion:  the seed; no candidate was confirmed to be better"
-    attempt = next(a for a in archive.attempts if a.candidate == champion)
-    line = f"champion:  [bold]#{champion.number}[/] {safe(attempt.proposal.technique)}"
-    if attempt.outcome.kind == "scored":
-        half = NORMAL_95 * attempt.outcome.standard_error
-        line += f", {attempt.outcome.gain:+.4f} ± {half:.4f} over the seed in the search"
-    return line
