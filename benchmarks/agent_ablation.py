@@ -28,9 +28,10 @@ from agents.tools import Lint, ReadJournal, Retrieve
 from benchmarks.common import Result, main, progress
 from benchmarks.overhead import Trivial
 from benchmarks.runs import PLACE
-from evolve.agent_wiring import Agent, models_folder, open_agent, rates_of, save, settings_of
+from evolve.agent_wiring import Agent, models_folder, open_agent, rates_of
 from evolve.config import ModelConfig, StartConfig, cache_folder
 from evolve.contracts import Persona, SearchSpace, Tool
+from evolve.model_words import save, settings_of
 from evolve.run_folder import RunFolder
 from evolve.wiring import open_run
 from search_spaces.space import LoadedSpace, load

@@ -5,7 +5,6 @@ Turns the words after `--model` into a proposer for `evolve.wiring.open_run`. Ma
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from evolve.calls import CallFile
 from evolve.config import ModelConfig, cache_folder
 from evolve.errors import RunError, SetupError, UsageError
+from evolve.model_words import CATALOG, model_weights, price, price_words, saved, settings_of
 from evolve.run_folder import RunFolder, find
 from evolve.steering import reader
 from evolve.wiring import WallClock, read_archive
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from evolve.contracts import Proposer, SearchSpace, Tool
     from evolve.outer_loop import Reorder
 
-CATALOG = "catalog"
-THINKING, LOCAL_THINKING = 2, 1
-"""Proposals that are thought of at once where nobody says how many; this machine serves one after the other."""
 Report = Callable[[str], None]
 
 
@@ -150,50 +147,6 @@ def _agent(
     return Agent(name=config.model, costs=_costs(prices, source), make=make, models=models, reorder=order)
 
 
-def thinking_of(config: ModelConfig, asked: int | None, runs: Path) -> int:
-    """How many proposals are thought of at once: what decides which history each sees, so a replay takes its run's."""
-    if config.model in {"", CATALOG} or config.model.startswith("scripted/"):
-        return 0  # the catalogue answers at once, and a script has one order
-    if config.model.startswith("replay/"):
-        return int(read_archive(find(runs, config.model.removeprefix("replay/"))).settings.get("thinking", 0))
-    if asked is not None:
-        return asked
-    return LOCAL_THINKING if "local/" in config.model else THINKING
-
-
-def model_weights(text: str) -> dict[str, float]:
-    """`a=0.7,b=0.3` or `a,b` -> model and weight. Raises UsageError."""
-    weights: dict[str, float] = {}
-    from agents.models.catalog_model import MODEL
-
-    for part in text.split(","):
-        model, _, weight = part.strip().partition("=")
-        model = MODEL if model == CATALOG else model
-        try:
-            weights[model] = float(weight or 1)
-        except ValueError:
-            weights[model] = -1.0
-        if "/" not in model or not weights[model] > 0:
-            raise UsageError(
-                f"`{part}` is no model",
-                hint="Write PROVIDER/NAME, local/FILE, scripted/FILE, replay/RUN or catalog; several as a=0.7,b=0.3.",
-            )
-    return weights
-
-
-def price(text: str) -> Price:
-    """`1.25,10` in US dollars a million tokens of prompt and answer. Raises UsageError."""
-    from agents.models.words import Price
-
-    try:
-        prompt, answer = (float(part) for part in text.split(","))
-    except ValueError:
-        prompt = answer = -1.0
-    if not (prompt >= 0 and answer >= 0):
-        raise UsageError(f"`{text}` is no price", hint="Write PROMPT,ANSWER in USD a million tokens: --price 1.25,10")
-    return Price(prompt=prompt, answer=answer)
-
-
 def _provider(
     weights: dict[str, float], config: ModelConfig, store: CallFile, source: CallFile | None, cards: CatalogModel
 ) -> Provider:
@@ -213,19 +166,6 @@ def _provider(
         return ScriptedModel(read_script(path.read_text(), is_json_lines=path.suffix == ".jsonl"), store)
     given = price(config.price) if config.price else None
     return LiteLLM(secrets=Secrets(os.environ), api_base=config.api_base, given_price=given, catalog=cards)
-
-
-def settings_of(config: ModelConfig, weights: Mapping[str, float]) -> AgentSettings:
-    """How the agent works: with short prompts where one of the models runs on this machine's processor."""
-    from agents.models.local import is_local
-    from agents.offline import SMALL, AgentSettings
-
-    fitting = SMALL if any(map(is_local, weights)) else AgentSettings()
-    return replace(
-        fitting,
-        prompt_tokens=config.prompt_tokens or fitting.prompt_tokens,
-        answer_tokens=config.answer_tokens or fitting.answer_tokens,
-    )
 
 
 def _with_local(weights: Mapping[str, float], rest: Provider, settings: AgentSettings, stack: ExitStack) -> Provider:
@@ -254,12 +194,6 @@ def known_price(provider: Provider, model: str) -> Price:
     return found
 
 
-def price_words(found: Price) -> str:
-    """A price in words."""
-    free = not found.prompt and not found.answer
-    return "costs nothing" if free else f"{found.prompt:g} USD a million prompt tokens, {found.answer:g} of answers"
-
-
 def _costs(prices: Mapping[str, Price], source: CallFile | None) -> str:
     if source is not None:
         return "recorded answers, paid for before"
@@ -273,22 +207,6 @@ def spent_line(agent: Agent) -> str:
     spent = agent.models.ledger.spent
     lost = f", {spent.lost_calls} of them never answered and charged by estimate" if spent.lost_calls else ""
     return f"models:    {spent.calls} calls, {spent.tokens} tokens, {spent.usd:.4f} USD{lost}"
-
-
-def save(config: ModelConfig, folder: RunFolder) -> None:
-    """Keeps beside the journal how the run's models are asked, so that --resume and replay need no flags."""
-    folder.model.write_text(json.dumps(asdict(config), indent=1) + "\n")
-
-
-def saved(folder: RunFolder) -> ModelConfig:
-    """How a run's models are asked; the catalogue where the run has none."""
-    return ModelConfig(**json.loads(folder.model.read_text())) if folder.model.is_file() else ModelConfig()
-
-
-def resumed(asked: ModelConfig, folder: RunFolder) -> ModelConfig:
-    """The settings of the run that is resumed, under those that were given anew."""
-    given = {name: value for name, value in asdict(asked).items() if value != getattr(ModelConfig(), name)}
-    return replace(saved(folder), **given)
 
 
 def rates_of(folder: RunFolder) -> dict[str, object]:

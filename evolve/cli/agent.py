@@ -35,10 +35,10 @@ def models(
     from agents.models.litellm_provider import LiteLLM
     from agents.models.local import files_in
     from agents.models.secrets import Secrets
-    from evolve import agent_wiring
+    from evolve import agent_wiring, model_words
 
     agent_wiring.load_keys()
-    given = agent_wiring.price(price) if price else None
+    given = model_words.price(price) if price else None
     provider = LiteLLM(secrets=Secrets(os.environ), api_base=api_base, given_price=given)
     rows = [{"model": "catalog", "usable": "yes", "price": "costs nothing"}]
     known = [model for key, model in EXAMPLES.items() if os.environ.get(key)] + files_in(agent_wiring.models_folder())
@@ -56,6 +56,7 @@ def _row(name: str, provider: LiteLLM) -> dict[str, str]:
     from agents.models import local
     from agents.models.litellm_provider import missing_keys
     from evolve import agent_wiring
+    from evolve.model_words import price_words
 
     if local.is_local(name):
         try:
@@ -65,7 +66,7 @@ def _row(name: str, provider: LiteLLM) -> dict[str, str]:
         return {"model": name, "usable": "yes", "price": "costs nothing"}
     missing = [] if provider.is_local(name) else missing_keys(name)
     found = provider.price(name)
-    words = agent_wiring.price_words(found) if found else "unknown: give --price"
+    words = price_words(found) if found else "unknown: give --price"
     return {"model": name, "usable": f"no: {', '.join(missing)} is not set" if missing else "yes", "price": words}
 
 

@@ -51,7 +51,7 @@ def online(
 
     Works on a finished run and beside a running one; given again it goes on where it stopped.
     """
-    from evolve import agent_wiring
+    from evolve import agent_wiring, model_words
     from evolve.online_wiring import open_online
 
     if drill:
@@ -61,7 +61,7 @@ def online(
     asked = OnlineConfig(days=days, top=top, slots=slots, users=users, platform=platform).checked()
     telling = Telling()
     with (
-        agent_wiring.open_reorder(agent_wiring.saved(folder), folder, out, note) as reorder,
+        agent_wiring.open_reorder(model_words.saved(folder), folder, out, note) as reorder,
         open_online(
             folder, cache_folder(), asked, observer=telling.on_record, sandbox=sandbox, workers=workers,
             auto_approve=auto_approve, reorder=reorder,

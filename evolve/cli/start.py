@@ -106,8 +106,8 @@ def _budget(asked: int | None, old: RunFolder | None) -> int:
 
 def _drive_new(config: StartConfig, asked: ModelConfig, *, quiet: bool) -> int:
     """A new run; its folder goes again where not even the first record was written."""
-    from evolve.agent_wiring import thinking_of
     from evolve.lineage import require_git
+    from evolve.model_words import thinking_of
     from search_spaces.space import load
 
     load(config.space)
@@ -123,13 +123,13 @@ def _drive_new(config: StartConfig, asked: ModelConfig, *, quiet: bool) -> int:
 
 
 def _drive(config: StartConfig, asked: ModelConfig, folder: RunFolder, *, quiet: bool) -> int:
-    from evolve import agent_wiring
+    from evolve import agent_wiring, model_words
     from evolve.cli.live import Live
     from evolve.wiring import open_run
 
     screen = console()
     live = Live(screen, plain=quiet or not screen.is_terminal)
-    models = agent_wiring.resumed(asked, folder)
+    models = model_words.resumed(asked, folder)
     with (
         agent_wiring.open_agent(models, folder, config.runs, lambda line: live.say(safe(line))) as agent,
         open_run(
@@ -143,7 +143,7 @@ def _drive(config: StartConfig, asked: ModelConfig, folder: RunFolder, *, quiet:
         ) as run,
     ):
         if agent:
-            agent_wiring.save(models, folder)
+            model_words.save(models, folder)
         told.first_lines(run, folder, agent)
         archive = run.loop.archive
         live.follow(archive, run.loop.settings)

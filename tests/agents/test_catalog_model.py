@@ -14,13 +14,13 @@ from agents.models.offline import ReplayedModel
 from agents.models.secrets import Secrets
 from agents.models.words import FREE, Price
 from agents.persona_files import read_roles
-from evolve.agent_wiring import model_weights
 from evolve.calls import CallFile
 from evolve.contracts import Persona
 from evolve.errors import ModelError
 from evolve.journal import Journal
 from evolve.lineage import Lineage
 from evolve.loop import Loop, Settings
+from evolve.model_words import model_weights
 from search_spaces.space import load
 from tests.agents.agent_toys import agent, commits, models
 from tests.toys import STARTED, Ticking

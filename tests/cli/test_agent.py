@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from evolve.agent_wiring import model_weights, price, resumed, save
 from evolve.config import ModelConfig
 from evolve.errors import UsageError
+from evolve.model_words import model_weights, price, resumed, save
 from evolve.run_folder import RunFolder
 from evolve.steering import reader, steer
 from tests.agents.agent_toys import agent, answer, models, run, scripted
