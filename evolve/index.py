@@ -11,7 +11,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -21,23 +20,10 @@ from typing import Any, cast
 from evolve.archive import Confirmation, promotion
 from evolve.contracts import Verdict
 from evolve.errors import RunError, UsageError
-from evolve.journal import GENESIS, Record, join_measured, read_from
+from evolve.index_tables import emptied, opened
+from evolve.journal import Record, join_measured, read_from
 from evolve.reviews import REVIEWS, Review, ReviewKind, review_of
 
-LOCK_WAIT_S = 20.0
-TABLES = """
-CREATE TABLE state (bytes INTEGER, last INTEGER, number INTEGER, hash TEXT, written INTEGER,
-  champion INTEGER, refused INTEGER, ended TEXT);
-CREATE TABLE candidates (number INTEGER PRIMARY KEY, commit_id TEXT UNIQUE, parent INTEGER, parents TEXT,
-  technique TEXT, persona TEXT, move TEXT, proposed INTEGER, judged INTEGER, kind TEXT, reason TEXT, rung TEXT,
-  gain REAL, error REAL);
-CREATE TABLE looks (number INTEGER, against INTEGER, promoted INTEGER, verdict TEXT);
-CREATE TABLE promotions (number INTEGER PRIMARY KEY, place INTEGER, against INTEGER, verdict TEXT);
-CREATE TABLE reviews (kind TEXT, body TEXT, at REAL);
-CREATE TABLE others (kind TEXT, at INTEGER);
-"""
-VERSION = zlib.crc32(TABLES.encode()) >> 1
-"""Of the tables; a file of another version is made again."""
 ROWS = """SELECT number, commit_id, parents, technique, persona, move, kind, reason, rung, gain, error
   FROM candidates WHERE number >= ? ORDER BY number"""
 PROPOSED = """INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, '', '', 0.0, 0.0)"""
@@ -67,7 +53,7 @@ class Index:
 
     def __init__(self, journal: Path, lineage: Path, file: Path) -> None:
         self._journal, self._lineage = journal, lineage
-        self._tables = _opened(file)
+        self._tables = opened(file)
         self._firsts: dict[int, int | None] = {}
         self._follow()
 
@@ -173,7 +159,7 @@ class Index:
             self._tables.execute("BEGIN IMMEDIATE")
             found = self._journal.stat()  # again: who held the lock may have read on
             if not self._stands(found):
-                _make(self._tables)
+                emptied(self._tables)
             begun, last, number, previous = self._state()
             start, commits = begun, list[tuple[int, str]]()
             try:
@@ -286,31 +272,3 @@ class Index:
             file.seek(at)
             raw = json.loads(file.readline())
         return join_measured(raw["body"], raw["wall"]["body"])
-
-
-def _opened(file: Path) -> sqlite3.Connection:
-    """The file, or tables in memory where the folder can't be written; a damaged file is made again."""
-    for place in (str(file), str(file), ":memory:"):
-        try:
-            tables = sqlite3.connect(place, timeout=LOCK_WAIT_S, isolation_level=None)
-            if tables.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-                with tables:
-                    tables.execute("BEGIN IMMEDIATE")
-                    _make(tables)
-        except sqlite3.OperationalError:
-            continue
-        except sqlite3.DatabaseError:
-            file.unlink(missing_ok=True)
-            continue
-        return tables
-    raise RunError(f"SQLite can't open {file}")
-
-
-def _make(tables: sqlite3.Connection) -> None:
-    """Empty tables, within the transaction that is open."""
-    for (name,) in tables.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        tables.execute(f"DROP TABLE {name}")
-    for line in filter(str.strip, TABLES.split(";")):
-        tables.execute(line)
-    tables.execute("INSERT INTO state VALUES (0, 0, 0, ?, 0, 0, 0, '')", (GENESIS,))
-    tables.execute(f"PRAGMA user_version = {VERSION}")

@@ -29,15 +29,12 @@ from evolve.contracts import (
     Scored,
     Tree,
 )
+from evolve.error_budget import alpha_of
 from evolve.errors import BudgetExhausted, SandboxError
 from evolve.journal import Journal, Record
 from evolve.lineage import Lineage
 from evolve.thoughts import Stopped, Thoughts
 
-ALPHA = 0.05
-"""The chance, over the whole run, of promoting anything that is not better."""
-ALPHA_SHARE = 0.1
-"""Each look at the confirmation split may spend this share of the error budget that is left."""
 REFUSALS_IN_A_ROW = 50
 """So many free refusals one after the other end the run."""
 TRIES = 3
@@ -287,11 +284,6 @@ class Loop:
         self._plan()
         self._thoughts.begin()
         return self._thoughts.resolve(self._stop)
-
-
-def alpha_of(looks: int) -> float:
-    """The level of the next look when `looks` were taken: a geometric series that sums to `ALPHA`."""
-    return ALPHA * ALPHA_SHARE * (1 - ALPHA_SHARE) ** looks
 
 
 def message(proposal: Proposal) -> str:

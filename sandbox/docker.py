@@ -18,11 +18,12 @@ from typing import Any
 from evolve.contracts import Job, Limits
 from evolve.errors import SandboxError
 from sandbox.ahead import Ahead
+from sandbox.cell import Cause, Ending
 from sandbox.cgroup import Group, Usage, group_of
 from sandbox.devices import Devices
 from sandbox.engine import DATA, Engine, Recipe, container_config, engine_trouble
 from sandbox.guarded import describe_exit
-from sandbox.session import Cause, Ending, WorkerSession
+from sandbox.session import WorkerSession
 from sandbox.streams import AttachedStreams
 
 _LOOK_EVERY_S = 0.25

@@ -19,10 +19,11 @@ from dataclasses import asdict, replace
 from evolve.contracts import Job, Limits
 from evolve.errors import SandboxError
 from sandbox import owner
+from sandbox.cell import Ending
 from sandbox.cgroup import GROUP_PREFIX, ControlGroup, make_group, sweep_groups
 from sandbox.guarded import settled
 from sandbox.inside import CARGO, NOBODY, PYTHON_FLAGS, SCRATCH_BYTES, environment, readable, require_readable
-from sandbox.session import Ending, WorkerSession
+from sandbox.session import WorkerSession
 from sandbox.tether import Tether
 
 DATA = "/data"

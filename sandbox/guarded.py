@@ -21,10 +21,10 @@ from pathlib import Path
 from evolve.contracts import Limits
 from evolve.errors import SandboxError
 from sandbox import owner
+from sandbox.cell import Cause, Ending
 from sandbox.cgroup import ControlGroup, Usage
 from sandbox.guard import remove
 from sandbox.inside import CARGO, PYTHON_FLAGS, SCRATCH_BYTES, SCRATCH_FILES, environment
-from sandbox.session import Cause, Ending
 from sandbox.tether import Tether
 
 _FOLDER_PREFIX = "evolve-sandbox."

@@ -12,9 +12,9 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,9 @@ from evolve.contracts import Evidence, Fault, FaultKind, Job, Limits
 from evolve.errors import SandboxError
 from sandbox import frames
 from sandbox.answers import limits_in_words, observables, predictions, raised
+from sandbox.cell import Cell
 from sandbox.frames import FrameError
-from sandbox.streams import NOISE_ALLOWED, Streams, printable
+from sandbox.streams import NOISE_ALLOWED, printable
 
 LONGEST_OBSERVABLES = 16 << 10
 LONGEST_ERROR = 64 << 10
@@ -35,46 +36,6 @@ GRACE_S = 2.0
 _LOOK_EVERY_S = 0.25
 
 Answer = TypeVar("Answer")
-Cause = Literal["killed", "exited", "out_of_memory", "cpu", "processes"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How a worker's tree came to its end, seen from outside."""
-
-    cause: Cause
-    reason: str
-    cpu_s: float
-    peak_memory_bytes: int
-
-
-class Cell(Protocol):
-    """One started worker and everything that descends from it, seen from outside."""
-
-    @property
-    def streams(self) -> Streams: ...
-
-    def look(self) -> bool:
-        """Notes what was used so far, where that is lost once the worker is gone; cheap.
-
-        Returns whether a limit of the whole tree is broken, so that it must end.
-        """
-        ...
-
-    def hurry(self) -> None:
-        """Gives a tree that was started at low priority its full share of the CPU."""
-        ...
-
-    def limit_memory(self, memory_bytes: int) -> None:
-        """Another limit of the whole tree's memory; does nothing where no control group holds it."""
-        ...
-
-    def end(self, grace_s: float) -> Ending:
-        """Waits `grace_s` for the worker to go by itself, then kills the whole tree and frees everything.
-
-        A second call returns the same ending. Raises SandboxError where the tree can't be killed.
-        """
-        ...
 
 
 class _TooLate(Exception):

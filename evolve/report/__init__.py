@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from evolve.archive import Archive
+from evolve.error_budget import ALPHA
 from evolve.errors import RunError
 from evolve.lineage import Lineage
 from evolve.report import experiments, rows
-
-ERROR_BUDGET = 0.05
-"""The chance, over the whole run, of promoting anything that is not better (the loop's `ALPHA`)."""
 
 
 def write(archive: Archive, lineage: Lineage, path: Path) -> Path:
@@ -66,7 +64,7 @@ def _context(archive: Archive, lineage: Lineage) -> dict[str, Any]:
         "tokens": sum(a.proposal.tokens for a in archive.attempts),
         "cost_usd": sum(a.proposal.cost_usd for a in archive.attempts),
         "alpha_spent": sum(c.verdict.alpha for c in archive.confirmations),
-        "alpha_budget": ERROR_BUDGET,
+        "alpha_budget": ALPHA,
         "diff": rows.diff_lines(diff),
         "charts": _charts(archive),
         "experiments": experiments.rows(archive),

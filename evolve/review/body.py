@@ -8,12 +8,11 @@ from math import isfinite
 
 from evolve.archive import NORTH_STAR, Archive
 from evolve.contracts import Attempt, Rejected, Scored, Verdict
+from evolve.error_budget import ALPHA
 from evolve.review.pulls import Pull
 from evolve.reviews import Review
 
 HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
-TRIED = 0.05
-"""The error budget of a run's promotions (the loop's `ALPHA`)."""
 
 
 def body(archive: Archive, pull: Pull, run: str, unseen: Mapping[str, Verdict] | None = None) -> str:
@@ -165,7 +164,7 @@ def _risks(archive: Archive, pull: Pull, attempts: Mapping[int, Attempt]) -> Ite
         told = archive.campaign.settings
         yield f"  {told['level']:.0%} in expectation over {told['tests']} of them."
     else:
-        yield f"- One of {looks} looks at the confirmation users; the chance of any false promotion is {TRIED:.0%}."
+        yield f"- One of {looks} looks at the confirmation users; the chance of any false promotion is {ALPHA:.0%}."
     if pull.takes_back:
         yield f"- It takes back steps of the champion that it does not stand on: {_numbers(pull.takes_back)}."
     for proposal in (attempts[number].proposal for number in pull.steps):

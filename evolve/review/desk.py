@@ -11,10 +11,10 @@ from contextlib import suppress
 
 from evolve.archive import Archive
 from evolve.contracts import Tree, Verdict
+from evolve.error_budget import alpha_of
 from evolve.errors import UsageError
 from evolve.journal import Journal
 from evolve.lineage import Lineage
-from evolve.loop import alpha_of
 from evolve.records import verdict_to_json
 from evolve.review.mirror import lay_there, mirror, steps_of, tag
 from evolve.review.mirror import merge as merge_there

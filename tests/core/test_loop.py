@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from evolve.contracts import Failed, Scored, TimedOut
+from evolve.error_budget import ALPHA, alpha_of
 from evolve.errors import RunError, SandboxError
 from evolve.journal import read
-from evolve.loop import ALPHA, alpha_of
 from tests.toys import Counting, Scoring, hashes, kinds, toy_loop
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,11 +21,11 @@ from evolve.contracts import (
     TimedOut,
     Verdict,
 )
+from evolve.error_budget import alpha_of
 from evolve.errors import RunError
 from evolve.journal import Record
 from evolve.lineage import Lineage
-from evolve.loop import ALPHA, alpha_of
-from evolve.report import ERROR_BUDGET, figures, write
+from evolve.report import figures, write
 
 ATTACK = "</script><script>alert(1)</script>"
 SEED = {"model.py": "WIDTH = 16\n"}
@@ -235,8 +235,3 @@ def test_a_run_that_never_started_is_an_error(tmp_path):
     run = Run(tmp_path)
     with pytest.raises(RunError, match="no start"):
         run.written()
-
-
-def test_the_error_budget_is_the_loops():
-    """The report does not import the loop, so the two are compared here."""
-    assert ERROR_BUDGET == ALPHA

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from evolve.contracts import Scored
+from evolve.error_budget import alpha_of
 from evolve.errors import UsageError
 from evolve.journal import Journal
-from evolve.loop import alpha_of
 from evolve.review.attribution import measured, parts
 from evolve.review.body import body
 from evolve.review.pulls import pull

@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as arrays_of
 
 from evolve.contracts import Fault, FaultKind, Limits
 from sandbox import frames
-from sandbox.session import Ending, WorkerSession
+from sandbox.cell import Ending
+from sandbox.session import WorkerSession
 from sandbox.streams import Noise
 
 DTYPES = st.sampled_from(
