@@ -45,8 +45,7 @@ def test_cheating_does_not_pay(judged: Arena, attack: KernelAttack) -> None:
     ],
 )
 def test_an_honest_kernel_is_scored(judged: Arena, honest: KernelAttack) -> None:
-    played = judged.play(honest.tree)
-    assert played.outcome in ("no gain", "gained") and not played.reason, "it may well be faster than the naive loop"
+    assert judged.play(honest.tree).outcome == "no gain"
 
 
 def test_there_are_at_least_twenty_five_attacks_each_named_once() -> None:
