@@ -16,7 +16,7 @@ FILE, FOLDER = b"100644", b"40000"
 
 
 class LooseObjects:
-    """The folder `objects` of a repository. What this process stored or met already is not written again."""
+    """The folder `objects` of a repository. What this object stored already is not written again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -6,7 +6,8 @@ in which they entered: a cohort that is missing holds back the later ones until 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 
 import numpy as np
 
@@ -52,13 +53,7 @@ class Ledger:
 
     def cohorts(self, experiment: str, metric: str, arms: Iterable[str]) -> list[int]:
         """The days of entry whose `metric` is complete in all `arms`, up to the first that is not."""
-        names = tuple(arms)
-        complete: list[int] = []
-        for day in self.entered(experiment):
-            if not all((experiment, arm, day, metric) in self._reports for arm in names):
-                break
-            complete.append(day)
-        return complete
+        return list(takewhile(self._complete(experiment, metric, arms), self.entered(experiment)))
 
     def moments(self, experiment: str, metric: str, arms: Iterable[str]) -> Mapping[str, Moments]:
         """Of each arm over the complete cohorts; arrays of shape (cohorts,)."""
@@ -74,9 +69,14 @@ class Ledger:
 
     def missing(self, experiment: str, metric: str, arms: Iterable[str]) -> list[int]:
         """Days of entry whose `metric` has not come from all `arms`, though a later day's has: they hold it back."""
-        names, days = tuple(arms), self.entered(experiment)
-        whole = {day for day in days if all((experiment, arm, day, metric) in self._reports for arm in names)}
-        return [day for day in days if day not in whole and day < max(whole, default=day)]
+        days = self.entered(experiment)
+        come = set(filter(self._complete(experiment, metric, arms), days))
+        return [day for day in days if day not in come and day < max(come, default=day)]
+
+    def _complete(self, experiment: str, metric: str, arms: Iterable[str]) -> Callable[[int], bool]:
+        """Whether all `arms` have reported those who entered on a day."""
+        names = tuple(arms)
+        return lambda day: all((experiment, arm, day, metric) in self._reports for arm in names)
 
     def log_mismatch(self, experiment: str, shares: Mapping[str, float]) -> float:
         """The evidence that users were not assigned in these shares."""

@@ -31,8 +31,6 @@ from search_spaces.kernel_space import METRIC, KernelSpace
 INCREDIBLE = math.log2(10)
 """More than ten times as fast as the strongest baseline is measured again in a fresh process: but for what was given up
 on the way, on which nothing rests, and what is no faster than another that was measured twice."""
-RIGHT = "right in every case"
-"""How the fault of a kernel begins whose backend is only checked."""
 AGREES = 1.0
 """Two such measurements agree within a factor of two."""
 
@@ -113,7 +111,7 @@ class KernelSessions:
         if fault := correctness.wrong(talk, self._truth, rng):
             return fault
         if backend.not_timed:
-            return Fault(kind=FaultKind.NOT_TIMED, reason=f"{RIGHT}, and not timed: {backend.not_timed}")
+            return Fault(kind=FaultKind.NOT_TIMED, reason=f"right in every case, and not timed: {backend.not_timed}")
         return Races.begin(talk, self._truth, self.baselines, self._threads, rng)
 
 

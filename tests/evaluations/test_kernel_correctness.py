@@ -15,7 +15,6 @@ from evaluations.kernels import correctness
 from evaluations.kernels.backends import Built, backends
 from evaluations.kernels.baselines import job_of
 from evaluations.kernels.inputs import draw
-from evaluations.kernels.sessions import RIGHT
 from evaluations.kernels.talk import Talk
 from evaluations.kernels.truth import Truth
 from evolve.contracts import Fault, FaultKind, Tree
@@ -71,8 +70,9 @@ def test_a_triton_kernel_is_checked_and_never_timed(box: LocalSandbox) -> None:
     with arena(box, "gated_path") as judged:
         played = judged.play(space.plain["triton"])
         assert (played.outcome, played.log2_speed) == ("failed", 0.0)
-        assert played.reason.startswith(f"{RIGHT}, and not timed: ")
+        assert played.reason.startswith("right in every case, and not timed: ")
         assert judged.play(wrong).reason.startswith("wrong result: ")
+        assert judged.wrong(space.plain["triton"]) == "" and judged.wrong(wrong).startswith("wrong result: ")
 
 
 @pytest.mark.parametrize("name", operators())

@@ -14,7 +14,7 @@ from evaluations.kernels.baselines import NAIVE
 from evaluations.kernels.sessions import KernelSessions
 from evaluations.sessions import Route
 from evaluations.store import Walk
-from evolve.contracts import Candidate, Limits, Sandbox, Tree
+from evolve.contracts import Candidate, FaultKind, Limits, Sandbox, Tree
 from sandbox.local import LocalSandbox
 from search_spaces.kernel_gate import read_config
 from search_spaces.kernel_space import METRIC, KernelSpace, load
@@ -229,6 +229,11 @@ class Arena:
         speed = walk.measurements[-1].mean(METRIC)
         gained = speed > self._like(read_config(tree).backend) + NO_GAIN
         return Played(outcome="gained" if gained else "no gain", reason="", log2_speed=speed)
+
+    def wrong(self, tree: Tree) -> str:
+        """Why a kernel is not right; empty where it is, timed or not."""
+        fault = self._walk(tree).fault
+        return "" if fault is None or fault.kind is FaultKind.NOT_TIMED else fault.reason
 
     def _like(self, backend: str) -> float:
         """How much faster than the naive loop an honest kernel of the backend is: torch often is, on some machines."""
