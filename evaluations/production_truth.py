@@ -42,7 +42,7 @@ CHAMPION = ExportedPolicy(name="champion", blur=1.5, bait=0.2)
 def candidates(kind: Kind, count: int, seed: int) -> list[ExportedPolicy]:
     """Candidates around the champion, as an offline agent finds them: some sharper, some blunter, some that bait.
 
-    In a tiny world each moves the champion's weights by a few hundredths, and nine in ten effects lie within .25 %. In a
+    In a tiny world each moves the champion's weights by a few hundredths; nine in ten effects lie within .25 %. In a
     Goodhart world most gain their clicks by bait. In a null world no ranking matters and none is slower, so that every
     true effect is exactly 0.
     """
