@@ -16,7 +16,7 @@ from benchmarks.bounds import lower, upper
 from benchmarks.common import Result, main, progress
 from benchmarks.lived import RATE, Pool, pool
 from benchmarks.seasons import DAYS, Engineer, Ours, Play, Played
-from evaluations.experiments.surrogate import NORTH_STAR
+from evaluations.experiments.lesson_table import NORTH_STAR
 from evaluations.production_truth import Kind
 
 REPLICATES, WORLDS, EACH, USERS, TINY_USERS = 100, 4, 24, 1_000, 6_000

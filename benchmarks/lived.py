@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.common import progress
-from evaluations.experiments.surrogate import NORTH_STAR, Lesson, Reading
+from evaluations.experiments.lesson_table import NORTH_STAR, Lesson, Reading
 from evaluations.production_truth import CHAMPION, FAMILIES, Kind, Lived, candidates, live
 from evaluations.world import WorldConfig
 from evolve.contracts import Floats

@@ -20,8 +20,9 @@ from benchmarks.lived import METRICS, RATE, Pool, lessons, pool
 from evaluations.experiments.estimates import Estimate
 from evaluations.experiments.evidence import Bet
 from evaluations.experiments.goodhart import watch
+from evaluations.experiments.lesson_table import NORTH_STAR, Lesson
 from evaluations.experiments.rules import Plan, promising
-from evaluations.experiments.surrogate import NORTH_STAR, Lesson, learn
+from evaluations.experiments.surrogate import learn
 from evaluations.production_truth import Kind
 from evolve.contracts import Floats
 

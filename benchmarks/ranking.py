@@ -29,9 +29,10 @@ from benchmarks.common import Result, main, progress
 from evaluations.experiments.budget import Season
 from evaluations.experiments.estimates import Estimate
 from evaluations.experiments.evidence import Bet
+from evaluations.experiments.lesson_table import Lesson, Reading
 from evaluations.experiments.queueing import Traffic, gain_per_day
 from evaluations.experiments.rules import Plan, promising
-from evaluations.experiments.surrogate import Lesson, Reading, Surrogate, learn
+from evaluations.experiments.surrogate import Surrogate, learn
 from evolve.contracts import Floats
 
 DAYS, CANDIDATES, SLOTS, ENROL, MATURES, EARLY = 1_000, 1_400, 4, 28, 57, 8

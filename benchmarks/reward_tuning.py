@@ -17,7 +17,8 @@ import numpy as np
 
 from benchmarks.common import Result, main, progress
 from benchmarks.lived import METRICS, RATE, SMALL, Pool, lessons, lived_effects, lived_noise
-from evaluations.experiments.surrogate import NORTH_STAR, learn
+from evaluations.experiments.lesson_table import NORTH_STAR
+from evaluations.experiments.surrogate import learn
 from evaluations.production import ExportedPolicy
 from evaluations.production_truth import CHAMPION, live
 from evolve.contracts import Floats

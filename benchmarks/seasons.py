@@ -19,10 +19,11 @@ from benchmarks.lived import METRICS, RATE, Pool, lessons
 from evaluations.experiments.budget import Season
 from evaluations.experiments.estimates import Estimate
 from evaluations.experiments.evidence import Bet
+from evaluations.experiments.lesson_table import NORTH_STAR, Lesson, Reading
 from evaluations.experiments.queueing import Traffic, ordered
 from evaluations.experiments.rules import Plan, evidence, harmful
 from evaluations.experiments.shrinkage import Effects, vague
-from evaluations.experiments.surrogate import NORTH_STAR, Forecast, Lesson, Reading, Surrogate, learn
+from evaluations.experiments.surrogate import Forecast, Surrogate, learn
 from evolve.contracts import Floats
 
 CANDIDATES, DAYS, SLOTS, ENROL, MATURES, EARLY = 50, 365, 4, 28, 57, 8

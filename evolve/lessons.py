@@ -12,7 +12,7 @@ from evolve.campaign import Experiment, candidate_of
 from evolve.contracts import Action, Scored
 
 if TYPE_CHECKING:
-    from evaluations.experiments.surrogate import Lesson, Reading
+    from evaluations.experiments.lesson_table import Lesson, Reading
 
 UNTRUSTED = (Action.QUARANTINE,)
 """Ends that teach nothing of a candidate; a challenger that is tried again has taught something already."""
@@ -41,7 +41,7 @@ def taught(archive: Archive) -> list[str]:
 
 def offline_reading(archive: Archive, challenger: str, control: str) -> dict[str, Reading]:
     """How much better the challenger's primary proxy is than the control's, in the search."""
-    from evaluations.experiments.surrogate import Reading
+    from evaluations.experiments.lesson_table import Reading
 
     new, old = (_gain(archive, candidate_of(arm)) for arm in (challenger, control))
     name = f"{archive.settings['metric']} (offline)"

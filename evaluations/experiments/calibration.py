@@ -13,7 +13,8 @@ from enum import StrEnum
 import numpy as np
 
 from evaluations.experiments.goodhart import EVERY, Alarm, watch
-from evaluations.experiments.surrogate import Lesson, Reading, Surrogate, learn
+from evaluations.experiments.lesson_table import Lesson, Reading
+from evaluations.experiments.surrogate import Surrogate, learn
 
 ANYBODY = ""
 """In a table, what all personas share; in a forecast, a persona that was never met."""
@@ -84,7 +85,7 @@ def threshold(lessons: Sequence[Lesson], proxy: str, chance: float = 0.5) -> flo
     is known helps with this chance; infinite where none of up to ten spreads is enough."""
     model = learn(lessons, only=[proxy])
     error = float(np.median([one.proxies[proxy].error for one in lessons if proxy in one.proxies]))
-    for gain in np.linspace(-2.0, 10.0, 241) * float(model.scale[0]):
+    for gain in np.linspace(-2.0, 10.0, 241) * float(model.units.scale[0]):
         if model.forecast(ANYBODY, {proxy: Reading(value=float(gain), error=error)}).chance_above(0.0) >= chance:
             return float(gain)
     return float("inf")

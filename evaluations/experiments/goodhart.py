@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluations.experiments.surrogate import Lesson, Surrogate, learn
+from evaluations.experiments.lesson_table import Lesson
+from evaluations.experiments.surrogate import Surrogate, learn
 from evolve.contracts import Floats
 
 TURNS = (0.1, 0.2, 0.4, 0.8)
@@ -69,7 +70,7 @@ def behind(model: Surrogate, lesson: Lesson, proxy: str) -> tuple[float, float]:
     the proxy moved; and how far the proxy moved, in its spreads."""
     reading = lesson.proxies[proxy]
     place = model.names.index(proxy)
-    moved = (reading.value - float(model.centre[place])) / float(model.scale[place])
+    moved = (reading.value - float(model.units.centre[place])) / float(model.units.scale[place])
     promised = model.promise(lesson)
     slope = float(np.sign(model.slope(lesson.persona, proxy).mean)) or 1.0
     gap = (promised.mean - lesson.north_star.value) / promised.sd

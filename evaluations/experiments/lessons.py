@@ -13,8 +13,8 @@ import numpy as np
 
 from evaluations.experiments.desk import Trial, effect
 from evaluations.experiments.ledger import Ledger
+from evaluations.experiments.lesson_table import Lesson, Reading
 from evaluations.experiments.moments import Moments
-from evaluations.experiments.surrogate import Lesson, Reading
 from evolve.contracts import Floats
 
 EARLY = ("early_active", "clicks", "likes", "watch_s")

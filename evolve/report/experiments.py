@@ -15,7 +15,7 @@ from evolve.report.figures import COLOURS, styled
 from evolve.report.rows import NORMAL_95
 
 if TYPE_CHECKING:
-    from evaluations.experiments.surrogate import Lesson
+    from evaluations.experiments.lesson_table import Lesson
 
 SHADES = ("#3b82f6", "#16a34a", "#d97706", "#a21caf", "#dc2626", "#0891b2")
 

@@ -8,9 +8,9 @@ import pytest
 from evaluations.experiments.desk import Trial
 from evaluations.experiments.evidence import Bet
 from evaluations.experiments.ledger import Ledger
+from evaluations.experiments.lesson_table import NORTH_STAR, Reading
 from evaluations.experiments.lessons import lesson_of, readings
 from evaluations.experiments.rules import Plan
-from evaluations.experiments.surrogate import NORTH_STAR, Reading
 from evolve.contracts import CohortReport
 
 SHARES = {"champion": 0.5, "challenger": 0.5}

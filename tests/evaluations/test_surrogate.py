@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from evaluations.experiments.calibration import ANYBODY, Trust, calibrate
 from evaluations.experiments.goodhart import EVERY, watch
+from evaluations.experiments.lesson_table import NORTH_STAR, Lesson, Reading
 from evaluations.experiments.queueing import Traffic, gain_per_day, ordered
-from evaluations.experiments.surrogate import NORTH_STAR, Forecast, Lesson, Reading, learn
+from evaluations.experiments.surrogate import Forecast, learn
 
 SLOPES = {"architecture": 0.5, "reward": 0.25}
 TRAFFIC = Traffic(information=4000.0, alpha=0.01)
