@@ -68,9 +68,9 @@ class Calibration:
 
 def calibrate(lessons: Sequence[Lesson], every: float = EVERY) -> Calibration:
     """From lessons in the order in which their experiments ended. `every` is how many experiments may pass, on average,
-    before a proxy that still tells the truth is demoted."""
+    before proxies that still tell the truth are demoted."""
     names = sorted({name for lesson in lessons for name in lesson.proxies})
-    alarms = tuple(alarm for name in names if (alarm := watch(lessons, name, every)))
+    alarms = watch(lessons, every)
     demoted = {alarm.proxy for alarm in alarms}
     rows = [row for name in names for row in _rows(lessons, name, demoted)]
     trusted = [row.proxy for row in rows if row.persona == ANYBODY and row.trust is Trust.TRUSTED]

@@ -1,26 +1,27 @@
-"""When a proxy stops telling the truth: a watch over finished experiments that finds a slope which has turned.
+"""When proxies stop telling the truth: a watch over finished experiments that finds slopes which have turned.
 
-Knows nothing of platforms or candidates. Each experiment says how far its north star fell behind what the proxy
-promised. A mixture of Shiryaev-Roberts statistics sums that up; with slopes that hold it is expected to grow by one an
-experiment, so that `EVERY` experiments pass on average before a false alarm (Pollak and Siegmund 1985).
+Knows nothing of platforms or candidates. The mean over all kinds of turns of a sum over all lessons at which one could
+have begun is a Shiryaev-Roberts statistic: with slopes that hold it is expected to grow by one an experiment, so that
+`EVERY` experiments pass on average before a false alarm (Pollak and Siegmund 1985).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from evaluations.experiments.lesson_table import Lesson
-from evaluations.experiments.surrogate import Surrogate, learn
-from evolve.contracts import Floats
+from evaluations.experiments.lesson_table import Lesson, tabulate
+from evaluations.experiments.surrogate import learn
+from evaluations.experiments.turns import Turns, followed, kinds
 
-TURNS = (0.1, 0.2, 0.4, 0.8)
-"""Falls of the slope that are bet on: deviations of the north star's error, a spread of the proxy."""
-EVERY = 2000
+EVERY = 400
+"""All proxies are watched at once: as rare as five that are each doubted falsely once in 2,000 experiments."""
 LEAST = 8
-"""Experiments before anything is promised, so that there is a slope that can turn."""
+"""Experiments before a turn can begin, so that there is a slope that can turn."""
+SURE = 0.9
+"""The chance of having turned with which a proxy is demoted; the likeliest always is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,52 +44,52 @@ class Alarm:
         )
 
 
-def watch(lessons: Sequence[Lesson], proxy: str, every: float = EVERY) -> Alarm | None:
-    """The first alarm over `lessons` in the order in which they ended, if there is one.
-
-    The slope is learned anew from all lessons so far whenever their number has doubled.
-    """
-    known = [number for number, lesson in enumerate(lessons) if proxy in lesson.proxies]
-    if len(known) <= LEAST:
-        return None
-    sums, ratios = np.zeros(len(TURNS)), np.zeros(len(known))
-    model, refit = _model(lessons, known[:LEAST], proxy), 2 * LEAST
-    for place in range(LEAST, len(known)):
-        if place == refit:
-            model, refit = _model(lessons, known[:place], proxy), 2 * refit
-        fall, weight = behind(model, lessons[known[place]], proxy)
-        turns = np.array(TURNS) * weight
-        ratios[place] = turns[-1] * fall - 0.5 * turns[-1] ** 2
-        sums = (sums + 1.0) * np.exp(turns * fall - 0.5 * turns**2)
-        if sums.mean() >= every:
-            return _alarm(lessons, known[: place + 1], proxy, ratios[: place + 1])
-    return None
+def watch(lessons: Sequence[Lesson], every: float = EVERY) -> tuple[Alarm, ...]:
+    """The alarms over `lessons` in the order in which they ended. A proxy that is demoted is watched no more, the
+    others are, with as many false alarms again."""
+    alarms: list[Alarm] = []
+    names, begin = {name for lesson in lessons for name in lesson.proxies}, LEAST
+    while names and (found := _first(lessons, names, begin, every)):
+        alarms += found
+        names -= {alarm.proxy for alarm in found}
+        begin = found[0].lesson
+    return tuple(alarms)
 
 
-def behind(model: Surrogate, lesson: Lesson, proxy: str) -> tuple[float, float]:
-    """How far the measured north star fell behind what the proxy promised, in deviations and in the direction in which
-    the proxy moved; and how far the proxy moved, in its spreads."""
-    reading = lesson.proxies[proxy]
-    place = model.names.index(proxy)
-    moved = (reading.value - float(model.units.centre[place])) / float(model.units.scale[place])
-    promised = model.promise(lesson)
-    slope = float(np.sign(model.slope(lesson.persona, proxy).mean)) or 1.0
-    gap = (promised.mean - lesson.north_star.value) / promised.sd
-    return gap * float(np.sign(moved)) * slope, abs(moved)
+def _first(lessons: Sequence[Lesson], names: Collection[str], begin: int, every: float) -> list[Alarm]:
+    """The alarms of the first lesson from `begin` on that has any. Units are learned anew from all lessons so far
+    whenever their number has doubled."""
+    known = LEAST
+    while known < len(lessons):
+        model, until = learn(lessons[:known], only=names), min(2 * known, len(lessons))
+        slopes = np.array([model.slope(None, name).mean for name in model.names])
+        slopes = slopes * model.units.scale / model.units.unit
+        for lesson, turns in enumerate(followed(tabulate(lessons[:until], model.units), slopes, LEAST)):
+            if lesson >= max(known, begin) and np.logaddexp.reduce(turns.odds()) >= _bar(len(slopes), every):
+                return _alarms(lessons[: lesson + 1], model.names, turns)
+        known = until
+    return []
 
 
-def _model(lessons: Sequence[Lesson], places: Sequence[int], proxy: str) -> Surrogate:
-    return learn([lessons[place] for place in places], only=[proxy])
+def _bar(proxies: int, every: float) -> float:
+    return float(np.log(every * (len(kinds(proxies)) - 1)))
 
 
-def _alarm(lessons: Sequence[Lesson], known: Sequence[int], proxy: str, ratios: Floats) -> Alarm:
-    """The turn began where it is most likely: where the sum of the log likelihood ratios was at its lowest."""
-    begun = int(np.argmin(np.cumsum(ratios)[LEAST - 1 : -1])) + LEAST
-    return Alarm(
-        proxy=proxy, lesson=known[-1], begun=known[begun],
-        before=_slope(lessons, known[:begun], proxy), since=_slope(lessons, known[begun:], proxy),
-    )  # fmt: skip
+def _alarms(lessons: Sequence[Lesson], names: Sequence[str], turns: Turns) -> list[Alarm]:
+    """One for each proxy that has turned."""
+    odds = turns.odds()
+    chances = np.exp(odds - np.logaddexp.reduce(odds))
+    turned = chances @ (kinds(len(names))[turns.kind[1:]] != 1.0)
+    begun = int(turns.begun[1 + int(np.argmax(odds))])
+    return [
+        Alarm(
+            proxy=name, lesson=len(lessons) - 1, begun=begun,
+            before=_slope(lessons[:begun], name), since=_slope(lessons[begun:], name),
+        )
+        for name, chance in zip(names, turned, strict=True) if chance >= min(SURE, float(turned.max()))
+    ]  # fmt: skip
 
 
-def _slope(lessons: Sequence[Lesson], places: Sequence[int], proxy: str) -> float:
-    return _model(lessons, places, proxy).slope(None, proxy).mean
+def _slope(lessons: Sequence[Lesson], proxy: str) -> float:
+    having = [lesson for lesson in lessons if proxy in lesson.proxies]
+    return learn(having, only=[proxy]).slope(None, proxy).mean if having else 0.0

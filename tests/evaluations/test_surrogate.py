@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import multivariate_normal
 
 from evaluations.experiments.calibration import ANYBODY, Trust, calibrate
 from evaluations.experiments.goodhart import EVERY, watch
-from evaluations.experiments.lesson_table import NORTH_STAR, Lesson, Reading
+from evaluations.experiments.lesson_table import NORTH_STAR, Lesson, Reading, corrected, tabulate, units_of
 from evaluations.experiments.queueing import Traffic, gain_per_day, ordered
-from evaluations.experiments.surrogate import Forecast, learn
+from evaluations.experiments.surrogate import LEVEL, Forecast, learn
+from evaluations.experiments.turns import PRIORS, followed, kinds
 
 SLOPES = {"architecture": 0.5, "reward": 0.25}
 TRAFFIC = Traffic(information=4000.0, alpha=0.01)
@@ -146,13 +148,65 @@ def test_exploring_keeps_everybody_in_the_queue(seed, explore):
 
 
 def test_a_slope_that_turns_is_found_within_a_dozen_experiments_in_the_median():
-    found = [watch(history(seed, 100, turn=40)[1], "watch") for seed in range(20)]
-    waits = [alarm.lesson - 39 if alarm else 61 for alarm in found]
-    assert np.median(waits) <= 12 and min(waits) > 0
+    found = [watch(history(seed, 100, turn=40)[1]) for seed in range(20)]
+    waits = [alarms[0].lesson - 39 if alarms else 61 for alarms in found]
+    early = sum(wait <= 0 for wait in waits)
+    assert np.median(waits) <= 12 and early <= 20 * 40 / EVERY
 
 
-def test_a_slope_that_holds_is_seldom_doubted():
-    assert sum(watch(history(seed, 100)[1], "watch") is not None for seed in range(40)) <= 40 * 3 * 100 / EVERY
+def test_slopes_that_hold_are_seldom_doubted():
+    assert sum(bool(watch(history(seed, 100)[1])) for seed in range(40)) <= 40 * 100 / EVERY
+
+
+def test_of_two_proxies_that_tell_the_truth_the_one_that_turns_is_demoted():
+    named = [{alarm.proxy for alarm in watch(of_two(seed, turn=40))} for seed in range(10)]
+    assert sum(names == {"likes"} for names in named) >= 8
+
+
+def of_two(seed: int, turn: int) -> list[Lesson]:
+    """Watching and likes both foretell return; after `turn` likes foretell the reverse."""
+    rng, lessons = np.random.default_rng(seed), []
+    for number in range(80):
+        watched, liked = rng.normal(0.0, 0.03, 2)
+        truth = 0.5 * watched + (0.5 if number < turn else -0.5) * liked
+        proxies = {
+            name: Reading(value=value + rng.normal(0, 0.01), error=0.01)
+            for name, value in (("watch", watched), ("likes", liked))
+        }
+        north_star = Reading(value=truth + rng.normal(0, 0.006), error=0.006)
+        lessons.append(Lesson(name=f"{number:04}", persona="any", proxies=proxies, north_star=north_star))
+    return lessons
+
+
+def test_a_history_that_goes_on_repeats_its_alarms():
+    whole = history(11, 100, turn=50)[1]
+    found = watch(whole)
+    assert found and watch(whole[: found[0].lesson]) == () and watch(whole[: found[0].lesson + 1]) == found[:1]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3))
+def test_the_evidence_for_a_turn_is_that_of_the_whole_normal_model(seed, proxies):
+    """One lesson after the other, or all at once: y is normal with the covariance that prior, rows and noise give."""
+    names, rng = [f"proxy {k}" for k in range(proxies)], np.random.default_rng(seed)
+    lessons = [
+        Lesson(
+            name=str(k), persona="any", north_star=Reading(value=rng.normal(0, 0.01), error=0.004),
+            proxies={name: Reading(value=rng.normal(0, 0.02), error=0.005) for name in names},
+        )
+        for k in range(6)
+    ]  # fmt: skip
+    table, slopes = tabulate(lessons, units_of(lessons, tuple(names))), rng.normal(0, 0.5, proxies)
+    *_, last = followed(table, slopes, least=3)
+    rows, targets, _ = corrected(table, slopes)
+    for turn, (kind, begun) in enumerate(zip(last.kind, last.begun, strict=True)):
+        kept = kinds(proxies)[kind]
+        turned = np.where((np.arange(6) >= begun)[:, None], np.append(1.0, kept), 1.0) * rows
+        noise = np.where(np.arange(6) >= begun, corrected(table, slopes * kept)[2], corrected(table, slopes)[2])
+        for prior, (shrink, rest) in enumerate(PRIORS):
+            spread = np.diag([LEVEL**2, *[shrink**2] * proxies])
+            whole = turned @ spread @ turned.T + np.diag(noise + rest**2)
+            expected = multivariate_normal(np.zeros(6), whole).logpdf(targets) + 3 * np.log(2 * np.pi)
+            assert last.evidence[turn, prior] == pytest.approx(expected)
 
 
 def test_the_offline_agent_is_told_what_turned_and_the_surrogate_forgets_it():
