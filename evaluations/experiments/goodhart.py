@@ -15,11 +15,14 @@ import numpy as np
 from evaluations.experiments.lesson_table import Lesson, tabulate
 from evaluations.experiments.surrogate import learn
 from evaluations.experiments.turns import Turns, followed, kinds
+from evolve.contracts import Floats
 
 EVERY = 400
 """All proxies are watched at once: as rare as five that are each doubted falsely once in 2,000 experiments."""
 LEAST = 8
 """Experiments before a turn can begin, so that there is a slope that can turn."""
+STRONG = 10.0
+"""The Bayes factor that the likeliest turn needs on top: where proxies tell nothing, the sum grows all the same."""
 SURE = 0.9
 """The chance of having turned with which a proxy is demoted; the likeliest always is."""
 
@@ -64,15 +67,16 @@ def _first(lessons: Sequence[Lesson], names: Collection[str], begin: int, every:
         model, until = learn(lessons[:known], only=names), min(2 * known, len(lessons))
         slopes = np.array([model.slope(None, name).mean for name in model.names])
         slopes = slopes * model.units.scale / model.units.unit
+        bar = np.log(every * (len(kinds(len(slopes))) - 1))
         for lesson, turns in enumerate(followed(tabulate(lessons[:until], model.units), slopes, LEAST)):
-            if lesson >= max(known, begin) and np.logaddexp.reduce(turns.odds()) >= _bar(len(slopes), every):
+            if lesson >= max(known, begin) and _found(turns.odds(), bar):
                 return _alarms(lessons[: lesson + 1], model.names, turns)
         known = until
     return []
 
 
-def _bar(proxies: int, every: float) -> float:
-    return float(np.log(every * (len(kinds(proxies)) - 1)))
+def _found(odds: Floats, bar: float) -> bool:
+    return bool(np.logaddexp.reduce(odds) >= bar and odds.max() >= np.log(STRONG))
 
 
 def _alarms(lessons: Sequence[Lesson], names: Sequence[str], turns: Turns) -> list[Alarm]:

@@ -44,14 +44,14 @@ class Turns:
         evidence = np.logaddexp.reduce(self.evidence, axis=1)
         return evidence[1:] - evidence[0]
 
-    def begin(self, kinds: int, lesson: int) -> Turns:
-        """The turns that could begin at this lesson join: up to here they are as if nothing had turned."""
+    def begin(self, count: int, lesson: int) -> Turns:
+        """The `count` turns that could begin at this lesson join: up to here they are as if nothing had turned."""
         return Turns(
-            kind=np.append(self.kind, np.arange(1, kinds)),
-            begun=np.append(self.begun, np.full(kinds - 1, lesson)),
-            mean=_joined(self.mean, kinds),
-            covariance=_joined(self.covariance, kinds),
-            evidence=_joined(self.evidence, kinds),
+            kind=np.append(self.kind, np.arange(1, count + 1)),
+            begun=np.append(self.begun, np.full(count, lesson)),
+            mean=_joined(self.mean, count),
+            covariance=_joined(self.covariance, count),
+            evidence=_joined(self.evidence, count),
         )
 
     def learn(self, rows: Floats, variance: Floats, target: float) -> Turns:
@@ -86,7 +86,7 @@ def followed(table: Table, slopes: Floats, least: int) -> Iterator[Turns]:
     turns = _unmet(len(slopes))
     for lesson, (row, target) in enumerate(zip(rows, targets, strict=True)):
         if lesson >= least:
-            turns = turns.begin(len(kept), lesson)
+            turns = turns.begin(len(kept) - 1, lesson)
         turned = np.column_stack([np.ones(len(turns.kind)), kept[turns.kind] * row[1:]])
         turns = turns.learn(turned, noise[turns.kind, lesson][:, None] + rest, float(target))
         yield turns
@@ -101,5 +101,5 @@ def _unmet(proxies: int) -> Turns:
     )  # fmt: skip
 
 
-def _joined(values: Floats, kinds: int) -> Floats:
-    return np.concatenate([values, np.repeat(values[:1], kinds - 1, axis=0)])
+def _joined(values: Floats, count: int) -> Floats:
+    return np.concatenate([values, np.repeat(values[:1], count, axis=0)])

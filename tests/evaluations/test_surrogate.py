@@ -158,6 +158,11 @@ def test_slopes_that_hold_are_seldom_doubted():
     assert sum(bool(watch(history(seed, 100)[1])) for seed in range(40)) <= 40 * 100 / EVERY
 
 
+def test_a_proxy_that_never_told_anything_is_not_doubted_for_long_silence():
+    """The sum over all possible turns grows with every experiment, even where none is likelier than another."""
+    assert watch(history(0, 60, slopes={"any": 0.0})[1], every=20) == ()
+
+
 def test_of_two_proxies_that_tell_the_truth_the_one_that_turns_is_demoted():
     named = [{alarm.proxy for alarm in watch(of_two(seed, turn=40))} for seed in range(10)]
     assert sum(names == {"likes"} for names in named) >= 8
