@@ -2,66 +2,128 @@
 
 True effects come from 160 candidates that were lived in four aligned worlds (`benchmarks.lived`), scaled so that one
 experiment of 15,000 users an arm sees the north star with a signal-to-noise ratio of 1.6. In each of 200 replicates
-half of them are finished experiments, the other half new ones of which only the first week is known. The figure is the
-correlation of the learned forecast with the true north star of the new ones; the click rate stands beside it. Harmful
-is the share of candidates with a true loss in a ranking's top 20. A turn: after 40 experiments the north star does the
-opposite of what all proxies promise; the first alarm counts.
+half of them are finished experiments, the other half new ones of which only the first week is known, and, as in a run,
+the offline proxy: the AUC of the candidate's scores for long watches in its world's log, against the champion's. The
+figure is the correlation of the learned forecast with the true north star of the new ones; beside it what the first
+week alone teaches, the most that any linear forecast could make of it, and the click rate. Harmful is the share of
+candidates with a true loss in a ranking's top 20. A turn: after 40 experiments the north star does the opposite of what
+all proxies promise; the first alarm counts.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from benchmarks.bounds import both, upper
 from benchmarks.common import Result, main, progress
-from benchmarks.lived import METRICS, RATE, Pool, lessons, pool
+from benchmarks.lived import METRICS, RATE, SMALL, Pool, lessons, pool
 from evaluations.experiments.estimates import Estimate
 from evaluations.experiments.evidence import Bet
 from evaluations.experiments.goodhart import watch
-from evaluations.experiments.lesson_table import NORTH_STAR, Lesson
+from evaluations.experiments.lesson_table import NORTH_STAR, Lesson, Reading
 from evaluations.experiments.rules import Plan, promising
 from evaluations.experiments.surrogate import learn
-from evaluations.production_truth import Kind
+from evaluations.production import ExportedPolicy, Production, Visits
+from evaluations.production_truth import CHAMPION, FAMILIES, Kind, candidates
+from evaluations.ranking_metrics import auc_by_user, ranks_within
+from evaluations.video_ranking_features import long_watch
+from evaluations.world_log import generate_log
+from evaluations.world_population import Ids
 from evolve.contracts import Floats
 
 WORLDS, EACH, USERS, REPLICATES, ARM, SNR, TOP = 4, 40, 3_000, 200, 15_000, 1.6, 20
 LEAST_CORRELATION, MOST_HARMFUL, MOST_WAIT, LEVEL = 0.70, 0.10, 12, 0.05
 BEFORE, AFTER = 40, 60
+OFFLINE = "long watch AUC (offline)"
+FREE = tuple(name for name in METRICS if name not in (RATE, NORTH_STAR))
+"""The click rate has no noise of its own beside the two metrics that it is made of."""
+EARLY = (RATE, *FREE)
 GAMED, LOOKS = 10_000, 28
 
 
-def scale_of(lived: Pool, snr: float) -> float:
-    """What true effects are multiplied by, so that their deviation is `snr` standard errors."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Lived candidates with what was known of each offline: `offline` (candidates, 2), the gain of its AUC over the
+    champion's and the error of that. `scale` is what all of it is multiplied by."""
+
+    lived: Pool
+    offline: Floats
+    scale: float
+
+    @property
+    def truth(self) -> Floats:
+        return self.lived.column(NORTH_STAR) * self.scale
+
+    def lessons(self, rng: np.random.Generator, rows: Ids) -> list[Lesson]:
+        """One experiment for each row."""
+        found = lessons(self.lived, rng, rows, ARM, self.scale)
+        offline = [Reading(value=gain, error=error) for gain, error in (self.offline[rows] * self.scale).tolist()]
+        return [replace(one, proxies={**one.proxies, OFFLINE: read}) for one, read in zip(found, offline, strict=True)]
+
+
+def lived_candidates(worlds: int, each: int, users: int) -> Candidates:
+    """Lives the candidates, and scores them on the logs of their worlds."""
+    lived = pool(Kind.ALIGNED, worlds, each, users)
     error = float(np.sqrt(lived.errors(ARM)[-1, -1]))
-    return snr * error / float(lived.column(NORTH_STAR).std())
+    offline = np.concatenate([offline_gains(seed, each) for seed in range(worlds)])
+    return Candidates(lived=lived, offline=offline, scale=SNR * error / float(lived.column(NORTH_STAR).std()))
 
 
-def held_out(lived: Pool, rng: np.random.Generator, scale: float) -> dict[str, tuple[float, float]]:
+def offline_gains(seed: int, each: int) -> Floats:
+    """Gain and error of the mean over users, shape (each, 2)."""
+    config = replace(SMALL, family=FAMILIES[Kind.ALIGNED], seed=seed)
+    log, production = generate_log(config), Production(config, config.users)
+    shown, long = log.impressions, long_watch(log)
+
+    days = [(int(day), np.flatnonzero(shown["day"] == day)) for day in np.unique(shown["day"])]
+
+    def by_user(ranker: ExportedPolicy) -> Floats:
+        scores = np.zeros(len(long))
+        for day, rows in days:
+            user, hour, device, item = (shown[name][rows] for name in ("user", "hour", "device", "item"))
+            visits = Visits(day=day, user=user, hour=hour, device=device, items=item[:, None])
+            scores[rows] = ranker.scores(production, visits)[:, 0]
+        return auc_by_user(shown["user"], config.users, ranks_within(shown["user"], scores), long)
+
+    usual = by_user(CHAMPION)
+    gaps = [by_user(one) - usual for one in candidates(Kind.ALIGNED, each, seed)]
+    return np.array([(np.nanmean(gap), np.nanstd(gap) / np.isfinite(gap).sum() ** 0.5) for gap in gaps])
+
+
+def held_out(among: Candidates, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
     """Correlation with the truth and harmful share of the top, of every ranking, on experiments that taught nothing."""
-    order = rng.permutation(len(lived.effects))
+    order = rng.permutation(len(among.truth))
     half = len(order) // 2
-    past = lessons(lived, rng, order[:half], ARM, scale)
-    new = lessons(lived, rng, order[half:], ARM, scale)
-    truth = lived.column(NORTH_STAR)[order[half:]]
-    model, known = learn(past), [METRICS.index(name) for name in METRICS if name not in (RATE, NORTH_STAR)]
-    seen = np.array([[one.proxies[METRICS[k]].value for k in known] for one in new])
+    past, new = among.lessons(rng, order[:half]), among.lessons(rng, order[half:])
+    truth = among.truth[order[half:]]
+
+    def forecasts(only: Sequence[str]) -> Floats:
+        model = learn(past, only=only)
+        return np.array([model.forecast(one.persona, one.proxies, one.shared).mean for one in new])
+
+    def measured(name: str) -> Floats:
+        return np.array([one.proxies[name].value for one in new])
+
     ranked = {
-        "learned": np.array([model.forecast(one.persona, one.proxies, one.shared).mean for one in new]),
-        RATE: np.array([one.proxies[RATE].value for one in new]),
-        "watch time": np.array([one.proxies["watch_s"].value for one in new]),
-        "any linear forecast, at best": seen @ best_slopes(lived, scale, known),
+        "learned": forecasts((*EARLY, OFFLINE)),
+        "learned from the first week": forecasts(EARLY),
+        "any linear forecast of the first week, at best": np.array([measured(n) for n in FREE]).T @ best_slopes(among),
+        OFFLINE: measured(OFFLINE),
+        RATE: measured(RATE),
+        "watch time": measured("watch_s"),
         "north star itself, 56 days later": np.array([one.north_star.value for one in new]),
     }
     return {name: _quality(score, truth) for name, score in ranked.items()}
 
 
-def best_slopes(lived: Pool, scale: float, known: list[int]) -> Floats:
-    """Of a forecast that knows all true effects: no linear one does better, however many experiments teach it. The
-    click rate is left out; with the two metrics that it is made of it has no noise of its own."""
-    true, errors = np.cov(lived.effects.T * scale), lived.errors(ARM)
-    return np.linalg.solve((true + errors)[np.ix_(known, known)], true[known, METRICS.index(NORTH_STAR)])
+def best_slopes(among: Candidates) -> Floats:
+    """Of a forecast from `FREE` that knows all true effects: no linear one does better, whatever teaches it."""
+    places = [METRICS.index(name) for name in FREE]
+    true, errors = np.cov(among.lived.effects.T * among.scale), among.lived.errors(ARM)
+    return np.linalg.solve((true + errors)[np.ix_(places, places)], true[places, METRICS.index(NORTH_STAR)])
 
 
 def _quality(score: Floats, truth: Floats) -> tuple[float, float]:
@@ -83,10 +145,9 @@ def gamed(rng: np.random.Generator, count: int) -> dict[str, int]:
     }
 
 
-def waits(lived: Pool, rng: np.random.Generator, scale: float, *, turned: bool) -> int | None:
+def waits(among: Candidates, rng: np.random.Generator, *, turned: bool) -> int | None:
     """How many experiments after a turn of all slopes' signs the first alarm comes; None where none does."""
-    rows = rng.integers(0, len(lived.effects), BEFORE + AFTER)
-    history = lessons(lived, rng, rows, ARM, scale)
+    history = among.lessons(rng, rng.integers(0, len(among.truth), BEFORE + AFTER))
     if turned:
         history = [*history[:BEFORE], *map(_turned, history[BEFORE:])]
     alarms = watch(history)
@@ -100,17 +161,17 @@ def _turned(one: Lesson) -> Lesson:
 
 def measure(quick: bool) -> Result:
     """All goals together."""
-    lived = pool(Kind.ALIGNED, 1 if quick else WORLDS, 24 if quick else EACH, 600 if quick else USERS)
-    scale, count = scale_of(lived, SNR), 10 if quick else REPLICATES
-    true = np.corrcoef(lived.effects.T)[-1]
-    progress(f"true effects: deviation {lived.column(NORTH_STAR).std():.4f}, scale {scale:.3f}, correlations {true}")
-    rows = [held_out(lived, np.random.default_rng([7, seed]), scale) for seed in range(count)]
+    among = lived_candidates(*((1, 24, 600) if quick else (WORLDS, EACH, USERS)))
+    count = 10 if quick else REPLICATES
+    true = np.corrcoef(among.lived.effects.T, among.offline[:, 0])[-2]
+    progress(f"true effects: deviation {among.truth.std():.4f}, scale {among.scale:.3f}, correlations {true}")
+    rows = [held_out(among, np.random.default_rng([7, seed])) for seed in range(count)]
     table = {name: [round(float(np.mean([row[name][k] for row in rows])), 4) for k in (0, 1)] for name in rows[0]}
     progress(str(table))
     learned = np.array([row["learned"][0] for row in rows])
     games = gamed(np.random.default_rng(8), 1_000 if quick else GAMED)
-    found = [waits(lived, np.random.default_rng([9, seed]), scale, turned=True) for seed in range(count)]
-    calm = [waits(lived, np.random.default_rng([10, seed]), scale, turned=False) for seed in range(count)]
+    found = [waits(among, np.random.default_rng([9, seed]), turned=True) for seed in range(count)]
+    calm = [waits(among, np.random.default_rng([10, seed]), turned=False) for seed in range(count)]
     late = [one if one is not None and one > 0 else AFTER + 1 for one in found]
     median, false = float(np.median(late)), sum(one is not None for one in calm)
     progress(f"gamed {games}; a turn is found after {median} experiments (median), {false} of {count} false alarms")
@@ -127,8 +188,8 @@ def measure(quick: bool) -> Result:
         holds=holds,
         details={
             "rankings (correlation, harmful in the top)": table,
-            "true correlations": dict(zip(METRICS, [round(float(c), 3) for c in true], strict=True)),
-            "harmful share of all": round(float((lived.column(NORTH_STAR) < 0).mean()), 3), "scale": round(scale, 4),
+            "true correlations": dict(zip((*METRICS, OFFLINE), [round(float(c), 3) for c in true], strict=True)),
+            "harmful share of all": round(float((among.truth < 0).mean()), 3), "scale": round(among.scale, 4),
             "gamed": games, "gamed_upper": round(promoted, 5), "turn found after": median,
             "false alarms per 100 experiments": [round(x, 4) for x in both(false, count)],
         },
