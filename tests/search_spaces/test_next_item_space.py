@@ -170,3 +170,20 @@ def test_a_loss_that_is_no_number_stops_the_candidate(start: Start) -> None:
     tree["loss.py"] = tree["loss.py"].replace("return (losses * weights)", "return float('nan') * (losses * weights)")
     with pytest.raises(FloatingPointError, match="the loss became nan"):
         start(tree).train(1_000)
+
+
+@pytest.mark.parametrize("first", sorted(CARDS))
+def test_every_technique_trains_after_this_one(first: str, start: Start) -> None:
+    """A slot keeps its shape: whatever replaced it, the next technique finds what it found in the seed."""
+    before, broken = after(CARDS[first]), dict[str, str]()
+    for second in sorted(CARDS):
+        tree = apply(before, CARDS[second])
+        if tree is None or SPACE.check(tree) is not None:
+            continue
+        try:
+            runner = start(tree)
+            runner.train(300)
+            assert np.isfinite(runner.predict(queries(2))).all()
+        except Exception as error:
+            broken[second] = repr(error)
+    assert not broken

@@ -132,3 +132,19 @@ def test_rungs_grow_and_end_with_replication() -> None:
     assert examples == sorted(examples)
     assert SPACE.rungs[3].examples == SPACE.rungs[2].examples
     assert SPACE.rungs[3].seeds > 1
+
+
+@pytest.mark.parametrize("first", sorted(CARDS))
+def test_every_technique_trains_after_this_one(first: str, task: VideoRanking, tmp_path: Path) -> None:
+    """A slot keeps its shape: whatever replaced it, the next technique finds what it found in the seed."""
+    before, broken = apply(SPACE.seed, CARDS[first]), dict[str, str]()
+    assert before is not None
+    for second in sorted(CARDS):
+        tree = apply(before, CARDS[second])
+        if tree is None or SPACE.check(tree) is not None:
+            continue
+        try:
+            assert np.isfinite(trained(tree, tmp_path, task, 300)[1]).all()
+        except Exception as error:
+            broken[second] = repr(error)
+    assert not broken
