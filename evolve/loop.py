@@ -206,7 +206,7 @@ class Loop:
             final = self._persist(lambda: self._evaluator.final(champion, self.archive.seed))
             self._append("final", records.final_to_json(final))
         if not self.archive.ended:
-            self._lineage.annotate(self._notes())
+            self._lineage.annotate({a.candidate.commit: note(a.outcome) for a in self.archive.attempts})
             self._append("ended", {"reason": reason})
         return reason
 
@@ -249,9 +249,6 @@ class Loop:
     def _gain(self, candidate: Candidate) -> float:
         outcome = self.archive.outcome(candidate.number)
         return outcome.gain if isinstance(outcome, Scored) else 0.0
-
-    def _notes(self) -> dict[str, str]:
-        return {a.candidate.commit: note(a.outcome) for a in self.archive.attempts}
 
     def _append(self, kind: str, body: Mapping[str, Any]) -> None:
         """Writes a record and takes it, after those that a reviewer wrote meanwhile."""
