@@ -15,6 +15,7 @@ from itertools import pairwise
 from agents.slots import LINE, Piece, class_pieces, join, pieces, slot_names
 from agents.tunables import structure
 from evolve.contracts import Edit, Technique, Tree
+from evolve.syntax import parsed
 
 
 def apply(tree: Tree, technique: Technique) -> Tree | None:
@@ -181,7 +182,7 @@ def _imported(parts: Sequence[Piece], new: Piece) -> Sequence[Piece]:
 def _imports(body: str) -> frozenset[tuple[str, str, str | None]]:
     """What import statements bind: (module, name, as)."""
     found: set[tuple[str, str, str | None]] = set()
-    for node in ast.parse(body).body:
+    for node in parsed(body).body:
         if isinstance(node, ast.Import):
             found |= {("", alias.name, alias.asname) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -201,7 +202,7 @@ def _indented(piece: Piece, indent: str) -> Piece:
 def _inside_text(code: str) -> set[int]:
     """Numbers, from zero, of the lines that begin inside a string which is a value and not a docstring."""
     inside: set[int] = set()
-    module = ast.parse(code)
+    module = parsed(code)
     bare = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
     for node in ast.walk(module):
         match node:

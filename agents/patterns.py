@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from evolve.contracts import Tree
+from evolve.syntax import parsed
 
 NO_ATTRIBUTE = re.compile(r"module '([A-Za-z_][\w.]*)' has no attribute '([A-Za-z_]\w*)'")
 NO_IMPORT = re.compile(r"cannot import name '([A-Za-z_]\w*)' from '([A-Za-z_][\w.]*)'")
@@ -142,6 +143,6 @@ def _last(function: ast.expr) -> str:
 
 def _parsed(text: str) -> ast.Module:
     try:
-        return ast.parse(text)
+        return parsed(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module(body=[], type_ignores=[])

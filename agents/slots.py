@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
+from evolve.syntax import parsed
+
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 TAIL = "(tail)"
 """The key of what follows the last statement."""
@@ -63,7 +65,7 @@ def pieces(text: str) -> tuple[Piece, ...]:
         SyntaxError, ValueError: the text is not Python.
     """
     lines = LINE.findall(text)
-    return _cut(ast.parse(text).body, lines, 0, len(lines))
+    return _cut(parsed(text).body, lines, 0, len(lines))
 
 
 @lru_cache(maxsize=1024)
@@ -73,7 +75,7 @@ def class_pieces(body: str) -> tuple[str, tuple[Piece, ...]]:
     A class written on one line has no members that could be edited.
     """
     lines = LINE.findall(body)
-    statement = ast.parse(body).body[0]
+    statement = parsed(body).body[0]
     assert isinstance(statement, ast.ClassDef)
     member = statement.body[0]
     start = _first_line(member)

@@ -22,6 +22,7 @@ from itertools import accumulate
 
 from agents.slots import LINE
 from evolve.contracts import Tree, TunableValue
+from evolve.syntax import parsed
 
 DECLARATION = re.compile(r"\s*#\s*tunable:(.*)")
 NUMBER = r"[-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -143,7 +144,7 @@ def _skeleton(text: str) -> str:
 def _uses(text: str) -> frozenset[str]:
     """Names that the code reads, also as an attribute (`config.WIDTH`)."""
     try:
-        module = ast.parse(text)
+        module = parsed(text)
     except (SyntaxError, ValueError):
         return frozenset()
     names = {node.id for node in ast.walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
@@ -156,7 +157,7 @@ def _sites(text: str) -> tuple[tuple[_Site, ...], tuple[str, ...]]:
     if "tunable:" not in text:
         return (), ()
     try:
-        module = ast.parse(text)
+        module = parsed(text)
     except (SyntaxError, ValueError):
         return (), ()
     lines = LINE.findall(text)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from agents.guards import Guard, broken_guard
 from agents.journal_text import outcome_text
 from evolve.contracts import History, Tree
+from evolve.syntax import parsed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,6 @@ def same_code(one: Tree, other: Tree) -> bool:
 
 def _syntax(path: str, text: str) -> str:
     try:
-        return ast.dump(ast.parse(text)) if path.endswith(".py") else text
+        return ast.dump(parsed(text)) if path.endswith(".py") else text
     except (SyntaxError, ValueError):
         return text

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolve.errors import DataError
+from evolve.syntax import undisturbed
 
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
@@ -138,6 +139,7 @@ def available(cache: Path = DEFAULT_CACHE) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in cache.expanduser().glob("[a-z0-9]*.npz")))
 
 
+@undisturbed
 def load(name: str, cache: Path = DEFAULT_CACHE) -> Interactions:
     """Reads a data set from the cache. Raises DataError where it is missing or damaged."""
     path = cache.expanduser() / f"{checked_name(name)}.npz"

@@ -21,6 +21,7 @@ import numpy as np
 
 from evolve.contracts import Evidence, Fault, FaultKind, Measurement
 from evolve.errors import RunError
+from evolve.syntax import undisturbed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,7 @@ def _save(path: Path, walk: Walk) -> None:
         ) from error
 
 
+@undisturbed
 def _load(path: Path) -> Walk:
     try:
         with np.load(path, allow_pickle=False) as arrays:

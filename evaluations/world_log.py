@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from evaluations.world import Day, LoggingPolicy, World, WorldConfig
 from evolve.errors import DataError
+from evolve.syntax import undisturbed
 
 Columns = dict[str, NDArray[Any]]
 
@@ -64,6 +65,7 @@ def generate_log(config: WorldConfig) -> Log:
     return Log(config=config, impressions=impressions, items=items)
 
 
+@undisturbed
 def load_log(config: WorldConfig, cache: Path) -> Log:
     """The log from `cache`, generated at the first use. Raises DataError when the folder can't be written."""
     folder = stored(cache / "worlds" / digest_of(config)[:16], lambda: _flat(generate_log(config)))

@@ -7,6 +7,7 @@ import hashlib
 from functools import lru_cache
 
 from evolve.contracts import Tree
+from evolve.syntax import parsed
 
 
 def fingerprint(tree: Tree) -> str:
@@ -26,7 +27,7 @@ def _normalised(path: str, text: str) -> str:
     if not path.endswith(".py"):
         return text
     try:
-        module = ast.parse(text)
+        module = parsed(text)
     except (SyntaxError, ValueError):
         return text
     for node in ast.walk(module):

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from evolve.contracts import Edit, Observable, Persona, Technique
 from evolve.errors import UsageError
+from evolve.syntax import parsed
 
 FENCE = "+++"
 HEADING = re.compile(r"^## +(?P<action>\w+) +(?P<place>\S+) *$")
@@ -165,7 +166,7 @@ def _edit(block: _Block, source: str) -> Edit:
     if not found:
         raise _wrong(source, block.line, f"expected {FORM}; found {block.heading!r}")
     try:
-        statements = ast.parse(block.code).body
+        statements = parsed(block.code).body
     except SyntaxError as error:
         line = block.code_line + (error.lineno or 1) - 1
         raise _wrong(source, line, f"expected Python code; found: {error.msg}") from error

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from evolve.contracts import Tree
+from evolve.syntax import parsed
 
 ALLOWED_IMPORTS = frozenset(
     {"__future__", "collections", "dataclasses", "functools", "itertools", "math", "numpy", "torch", "typing"}
@@ -86,7 +87,7 @@ class _File:
 def _read(text: str, own: frozenset[str]) -> _File:
     """Most files of a candidate are its parent's: a text is read once."""
     try:
-        module = ast.parse(text)
+        module = parsed(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         place = f":{line}" if line else ""

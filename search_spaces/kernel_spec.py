@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from evolve.errors import UsageError
+from evolve.syntax import expression
 
 KERNELS = Path(__file__).resolve().parents[1] / "kernels"
 C_TYPES = {"float32": "float", "float64": "double", "int64": "int64_t", "int32": "int32_t"}
@@ -193,6 +194,6 @@ def evaluate(text: str, sizes: Mapping[str, int]) -> float:
                 raise ValueError(f"{text!r} is no sum over {', '.join(sizes)}")
 
     try:
-        return value(ast.parse(text, mode="eval").body)
+        return value(expression(text).body)
     except SyntaxError as error:
         raise ValueError(f"{text!r} is no sum") from error

@@ -12,6 +12,7 @@ from agents.diffs.blocks import FENCE, PATH, named_above
 from agents.diffs.change import DiffFault, Refused
 from agents.slots import slot_names
 from evolve.contracts import Edit, Persona, Technique, Tree
+from evolve.syntax import parsed
 
 
 def has_code(lines: Sequence[str]) -> bool:
@@ -45,7 +46,7 @@ def _first_comment(code: Sequence[str]) -> str | None:
 
 def _replaced(tree: Tree, code: str, path: str | None, editable: Collection[str]) -> Tree | Refused:
     try:
-        body = ast.parse(code).body
+        body = parsed(code).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return _no(f"a fenced block is neither a diff nor whole Python statements ({error})", DiffFault.NO_DIFF)
     if not all(_may_stand(node) for node in body):

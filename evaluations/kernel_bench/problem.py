@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evolve.errors import UsageError
+from evolve.syntax import parsed
 
 PARTS = ("Model", "get_inputs", "get_init_inputs")
 
@@ -58,7 +59,7 @@ def read_model(path: Path) -> str:
 
 def _parsed(text: str, path: Path) -> ast.Module:
     try:
-        return ast.parse(text)
+        return parsed(text)
     except (SyntaxError, ValueError) as error:
         raise UsageError(f"{path}: expected Python; found: {error}", hint="Correct the file.") from error
 

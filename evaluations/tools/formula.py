@@ -14,6 +14,7 @@ import numpy as np
 
 from evolve.contracts import Floats
 from evolve.errors import UsageError
+from evolve.syntax import expression
 
 LONGEST, MOST_NODES = 600, 150
 
@@ -65,7 +66,7 @@ def _parsed(text: str) -> ast.Expression:
     if not 0 < len(text) <= LONGEST:
         raise UsageError(f"expected a formula of 1 to {LONGEST} characters, found {len(text)}")
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        tree = expression(text.strip())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UsageError(f"the formula does not parse: {getattr(error, 'msg', error)}") from error
     if sum(1 for _ in ast.walk(tree)) > MOST_NODES:

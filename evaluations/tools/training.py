@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from evaluations.video_ranking_features import DENSE
 from evolve.errors import DataError
+from evolve.syntax import undisturbed
 
 BLOCKS = {"dense": DENSE}
 """Arrays of two dimensions whose columns have names; others are left out."""
@@ -31,6 +32,7 @@ class Column:
     """Whether the file holds where each user's rows begin; the column is then the user's number."""
 
 
+@undisturbed
 def training_columns(folder: Path) -> dict[str, Column]:
     """Name -> place of every column of the split. Raises DataError where the folder holds none."""
     arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
@@ -46,6 +48,7 @@ def training_columns(folder: Path) -> dict[str, Column]:
     return found
 
 
+@undisturbed
 def read_column(folder: Path, column: Column) -> NDArray[np.generic]:
     """One column; shape (rows,)."""
     array = np.load(folder / column.file, mmap_mode="r", allow_pickle=False)

@@ -12,11 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HOST = ("evolve", "agents", "sandbox", "search_spaces", "evaluations")
 CARGO = ("seed", "harness")
+SHARED = ("evolve.contracts", "evolve.errors", "evolve.syntax")
 MAY_IMPORT = {
-    "agents": {"agents", "evolve.contracts", "evolve.errors"},
-    "sandbox": {"sandbox", "evolve.contracts", "evolve.errors"},
-    "search_spaces": {"search_spaces", "evolve.contracts", "evolve.errors"},
-    "evaluations": {"evaluations", "sandbox", "search_spaces", "evolve.contracts", "evolve.errors"},
+    "agents": {"agents", *SHARED},
+    "sandbox": {"sandbox", *SHARED},
+    "search_spaces": {"search_spaces", *SHARED},
+    "evaluations": {"evaluations", "sandbox", "search_spaces", *SHARED},
 }
 
 
@@ -44,6 +45,12 @@ def test_a_folder_imports_only_what_it_may(folder):
         allowed = MAY_IMPORT[folder]
         wrong = {name for name in ours if not any(name == ok or name.startswith(f"{ok}.") for ok in allowed)}
         assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+def test_host_code_parses_beside_threads_in_one_way_only():
+    """`evolve.syntax` reads again what another thread disturbed."""
+    wrong = [path for path in host_files() if "ast.parse(" in path.read_text() and path.name != "syntax.py"]
+    assert not wrong
 
 
 def test_the_loop_imports_none_of_the_four_host_folders():
