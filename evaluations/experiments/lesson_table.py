@@ -89,7 +89,7 @@ def tabulate(lessons: Sequence[Lesson], units: Units) -> Table:
     raw, errors, known = _measured(lessons, units.names)
     errors = errors / np.append(units.scale, units.unit)
     errors[:, :-1] = np.where(known, errors[:, :-1], UNKNOWN**0.5)
-    noise = errors[:, :, None] * errors[:, None, :] * correlations(lessons, (*units.names, NORTH_STAR))
+    noise = errors[:, :, None] * errors[:, None, :] * _correlations(lessons, (*units.names, NORTH_STAR))
     return Table(
         personas=tuple(lesson.persona for lesson in lessons), units=units,
         values=np.where(known, raw - units.centre, 0.0) / units.scale,
@@ -117,7 +117,7 @@ def _spread(values: Floats, errors: Floats, count: Floats) -> Floats:
     return np.where(true > 0, np.sqrt(true), 1.0)
 
 
-def correlations(lessons: Sequence[Lesson], names: tuple[str, ...]) -> Floats:
+def _correlations(lessons: Sequence[Lesson], names: tuple[str, ...]) -> Floats:
     """Of the errors of `names`, shape (n, p, p)."""
     found = np.tile(np.eye(len(names)), (len(lessons), 1, 1))
     for one, lesson in enumerate(lessons):

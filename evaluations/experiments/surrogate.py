@@ -57,8 +57,8 @@ class Forecast:
 class Surrogate:
     """The posterior; made by `learn`, in `units`.
 
-    Each of the c components of the mixture has `weights` (c,), a mean
-    (c, d) and covariance (c, d, d) of the coefficients, and `rest` (c,), the deviation of what no proxy tells.
+    Each of the c components of the mixture has `weights` (c,), a mean (c, d) and covariance (c, d, d) of the
+    coefficients, and `rest` (c,), the deviation of what no proxy tells.
     """
 
     units: Units
