@@ -1,4 +1,4 @@
-"""Podman through its Docker-compatible service, which is started here and ended with the sandbox.
+"""Podman through its Docker-compatible service, which is started here and ends with the sandbox or its process.
 
 Knows how to start the service; everything else is the engine's and `sandbox.docker`'s.
 """
@@ -18,6 +18,17 @@ from sandbox.docker import DockerSandbox
 from sandbox.session import WorkerSession
 
 STARTED_WITHIN_S = 20.0
+LEASHED = """
+folder=$1; shift
+exec 3<&0
+"$@" 3<&- & service=$!
+{ read -r _; kill "$service"; } <&3 & leash=$!
+wait "$service"
+kill "$leash" 2>/dev/null
+rm -rf "$folder"
+"""
+"""Runs a service until it ends, or until whoever holds the other end of stdin lets go, be it by dying; then removes
+the service's folder, its first argument."""
 
 
 class PodmanSandbox:
@@ -40,8 +51,8 @@ class PodmanSandbox:
         self._folder = Path(tempfile.mkdtemp(prefix="evolve-podman."))
         self.url = f"unix://{self._folder}/podman.sock"
         self._service = subprocess.Popen(  # in our folder: a container out of memory leaves an empty file `oom` there
-            [program, "system", "service", "--time=0", self.url], cwd=self._folder,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            ["sh", "-c", LEASHED, "sh", self._folder, program, "system", "service", "--time=0", self.url], cwd=self._folder,
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
             self._wait()
@@ -74,9 +85,9 @@ class PodmanSandbox:
             return connection.connect_ex(str(self._folder / "podman.sock")) == 0
 
     def _end_service(self) -> None:
-        self._service.terminate()
+        assert self._service.stdin is not None
+        self._service.stdin.close()
         self._service.wait(STARTED_WITHIN_S)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def require_podman() -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from sandbox_cases import BROKEN, FORGED, FORGERY, GREEDY, daemon, runner
 
@@ -258,6 +259,7 @@ def test_nothing_descends_from_a_killed_orchestrator(sandbox: Sandbox, data: Pat
         while not processes_with(mark) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert processes_with(mark)
+        family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
     choose(sandbox.name, warm_torch=False).close()  # the next start sweeps
     deadline = time.monotonic() + 5
@@ -265,3 +267,4 @@ def test_nothing_descends_from_a_killed_orchestrator(sandbox: Sandbox, data: Pat
         time.sleep(0.05)
     left = [pid for pid in processes_with(mark) if pid != process.pid]
     assert not left
+    assert not psutil.wait_procs(family, timeout=5)[1]
