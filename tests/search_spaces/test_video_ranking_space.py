@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from agents.edits import apply
 from evaluations.video_ranking import VideoRanking
@@ -124,6 +125,26 @@ def test_ftrl_keeps_rare_rows_at_exactly_zero(task: VideoRanking, tmp_path: Path
     sparse, _ = trained(apply(SPACE.seed, CARDS["ftrl"]), tmp_path, task, 2000)
     dense, _ = trained(SPACE.seed, tmp_path, task, 2000)
     assert sparse["weight_sparsity"] > dense["weight_sparsity"] + 0.05
+
+
+def test_muon_steps_as_pytorchs_does(tmp_path: Path) -> None:
+    """Which rounds to bfloat16, of eight bits, on the way."""
+    torch.manual_seed(0)
+    with staged(apply(SPACE.seed, CARDS["muon"]), tmp_path):
+        build = importlib.import_module("optimizer").trunk_optimizer
+    for shape in (128, 64), (64, 128):
+        start = torch.randn(shape)
+        ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+        (group,) = build([ours]).param_groups
+        how = {name: group[name] for name in ("lr", "momentum", "weight_decay")}
+        steppers = (ours, build([ours])), (theirs, torch.optim.Muon([theirs], **how))
+        for _ in range(20):
+            gradient = torch.randn(shape)
+            for weight, stepper in steppers:
+                weight.grad = gradient.clone()
+                stepper.step()
+        moved, apart = theirs.detach() - start, ours.detach() - theirs.detach()
+        assert apart.norm() < 2**-6 * moved.norm()
 
 
 def test_rungs_grow_and_end_with_replication() -> None:
