@@ -50,9 +50,10 @@ class PodmanSandbox:
         program = require_podman()
         self._folder = Path(tempfile.mkdtemp(prefix="evolve-podman."))
         self.url = f"unix://{self._folder}/podman.sock"
+        command = [program, "system", "service", "--time=0", self.url]
         self._service = subprocess.Popen(  # in our folder: a container out of memory leaves an empty file `oom` there
-            ["sh", "-c", LEASHED, "sh", self._folder, program, "system", "service", "--time=0", self.url], cwd=self._folder,
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            ["sh", "-c", LEASHED, "sh", self._folder, *command], cwd=self._folder, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
             self._wait()
