@@ -119,6 +119,13 @@ class KernelSpec(_Part):
         """All of them, the adversarial ones first."""
         return (*self.adversarial, *self.timed)
 
+    @property
+    def gathers(self) -> tuple[tuple[Array, Array], ...]:
+        """Tables with the ids that name their rows: those drawn below the table's first dimension, `ids:items`."""
+        kinds = {array.name: array.values.partition(":") for array in self.inputs}
+        ids = {kinds[array.name][2]: array for array in self.inputs if kinds[array.name][0].endswith("ids")}
+        return tuple((array, ids[array.shape[0]]) for array in self.inputs if array.shape and array.shape[0] in ids)
+
     def shape(self, array: Array, case: Case) -> tuple[int, ...]:
         """The sizes of an array in a case."""
         return tuple(int(evaluate(size, case.sizes)) for size in array.shape)

@@ -40,5 +40,6 @@ def impossible(spec: KernelSpec, mirror: Mirror, seconds: float, roof: Roofline)
 
 
 def _terms(spec: KernelSpec, mirror: Mirror, roof: Roofline) -> tuple[float, float]:
-    moved = spec.bytes_of(mirror.case)
-    return roof.terms(moved * mirror.slots, moved, spec.flops_of(mirror.case))
+    moved = spec.bytes_of(mirror.case) - mirror.reread
+    memory, compute = roof.terms(moved * mirror.slots, moved, spec.flops_of(mirror.case))
+    return memory + mirror.reread / max(roof.rates), compute

@@ -31,6 +31,8 @@ class Mirror:
         size = sum(array.nbytes for array in self.inputs.values())
         cold = min(MOST_SLOTS, -(-WORKING_SET // max(1, size)))
         self.slots = max(WARM_SLOTS, cold) if case.cold else WARM_SLOTS
+        self.reread = sum(_reread(self.inputs[table.name], self.inputs[ids.name]) for table, ids in truth.spec.gathers)
+        """Bytes of rows that one call reads more than once: all but the first reading may find them in a near cache."""
         self._edited = next(array for array in truth.spec.inputs if array.name == truth.spec.edited)
         self._other = draw_one(truth.spec, self._edited, case, rng).reshape(-1)
         self.reset()
@@ -89,3 +91,9 @@ class Mirror:
 
     def _inputs(self, slot: int) -> Arrays:
         return {**self.inputs, self._edited.name: self._states[slot]}
+
+
+def _reread(table: NDArray[Any], ids: NDArray[Any]) -> int:
+    """Bytes of rows that were named before."""
+    named = ids[(ids >= 0) & (ids < len(table))]
+    return (named.size - len(np.unique(named))) * table[:1].nbytes
