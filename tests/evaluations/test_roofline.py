@@ -1,5 +1,5 @@
-"""The machine's roofline: measured inside the judge's process, whose arithmetic it leaves alone; what it says is too fast to
-be true."""
+"""The machine's roofline: measured in the judge's process, whose arithmetic it leaves alone; and what it says is too
+fast to be true."""
 
 from __future__ import annotations
 
