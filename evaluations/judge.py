@@ -37,7 +37,7 @@ SEARCH_ALPHA = 0.05
 GIVE_UP_ALPHA = 0.02
 """A candidate leaves after the short rung only when it is worse than its reference at this level."""
 REPLICATE_P = 0.15
-"""One-sided p-value above which more seeds at the full rung are not worth their price."""
+"""One-sided p-value above which one more seed at the full rung is not worth its price."""
 FUTILE_P = 0.10
 """A look at the confirmation users ends after its first seed above this p-value. More seeds make the users no more: the
 level of a look, at most .005, is then all but out of reach. Giving up early never promotes anybody."""
@@ -113,13 +113,15 @@ class Judge:
         if at_full is None:
             return self._scored(candidate, reference, [first.measurements[-1]], observable, spent, first.evidence)
         measured = [at_full]
-        if self._compare(measured, reference).p_not_better() <= REPLICATE_P:
-            self._report(candidate.number, f"replicating, {self._replicated.seeds} seeds")
-            for walk, cpu_s in self._each(lambda k: self._search(candidate, k), range(1, self._replicated.seeds)):
-                spent += cpu_s
-                if walk.fault:
-                    return blamed(walk, spent, self._space.rungs)
-                measured.append(self._must(walk, self._full.name))
+        for k in range(1, self._replicated.seeds):
+            if self._compare(measured, reference).p_not_better() > REPLICATE_P:
+                break
+            self._report(candidate.number, f"replicating, seed {k + 1} of {self._replicated.seeds}")
+            walk, cpu_s = self._search(candidate, k)
+            spent += cpu_s
+            if walk.fault:
+                return blamed(walk, spent, self._space.rungs)
+            measured.append(self._must(walk, self._full.name))
         return self._scored(candidate, reference, measured, observable, spent, first.evidence)
 
     def _worth_going_on(self, candidate: Candidate, reference: Candidate) -> Continue:

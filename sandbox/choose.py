@@ -73,12 +73,11 @@ def choose(
 
 
 def started_ahead(workers: int) -> int:
-    """How many workers start ahead: as many as cores are idle beside the open sessions, at most one for each, and one
-    where there are two sessions or more: now and then one of them waits for the other, and its core for work.
+    """How many workers start ahead: as many as cores are idle beside the open sessions, at most one for each.
 
-    Starting a worker takes 1.5 CPU-seconds: where the only core trains a candidate they would be the candidate's.
+    Starting a worker takes 1.5 CPU-seconds: where every core trains a candidate they would be the candidate's.
     """
-    return max(int(workers > 1), min(workers, len(os.sched_getaffinity(0)) - workers))
+    return max(0, min(workers, len(os.sched_getaffinity(0)) - workers))
 
 
 def _with_options(
