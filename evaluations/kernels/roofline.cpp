@@ -11,12 +11,21 @@ static double now() {
     return spent.tv_sec + 1e-9 * spent.tv_nsec;
 }
 
-typedef float vector __attribute__((vector_size(64)));
+// As wide as a register: what does not fit in sixteen of them is spilled, and measured is the spilling.
+#if defined(__AVX512F__)
+constexpr int width = 64;
+#elif defined(__AVX__)
+constexpr int width = 32;
+#else
+constexpr int width = 16;
+#endif
+constexpr int floats = width / sizeof(float);
+typedef float vector __attribute__((vector_size(width)));
 
 static float sum(const float *x, int64_t count) {
     vector part[8] = {};
     const vector *from = reinterpret_cast<const vector *>(x);
-    for (int64_t i = 0; i + 8 <= count / 16; i += 8) {
+    for (int64_t i = 0; i + 8 <= count / floats; i += 8) {
 #pragma GCC unroll 8
         for (int j = 0; j < 8; ++j) part[j] += from[i + j];
     }
@@ -54,7 +63,7 @@ extern "C" double bandwidth(int64_t size, int threads, int tries) {
 }
 
 extern "C" double flops(int threads, int tries) {
-    constexpr int lanes = 16 * 12;
+    constexpr int lanes = floats * 12;
     constexpr int64_t passes = 2000000;
     double best = 0;
     for (int attempt = 0; attempt < tries; ++attempt) {
