@@ -6,6 +6,7 @@ Knows names, shapes and sums; draws no input, runs no reference and measures not
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import tomllib
 from collections.abc import Callable, Mapping
@@ -45,6 +46,11 @@ class Array(_Part):
     dtype: Literal["float32", "float64", "int64", "int32"] = "float32"
     values: str = ""
     """See `evaluations.kernels.inputs`; a kind and its argument, `ids:items`."""
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return int(self.dtype[-2:]) // 8
 
 
 class Tolerance(_Part):
@@ -133,6 +139,10 @@ class KernelSpec(_Part):
     def bytes_of(self, case: Case) -> float:
         """The least bytes that must move."""
         return evaluate(self.cost.bytes, case.sizes)
+
+    def written(self, case: Case) -> float:
+        """Of those, the bytes of the outputs."""
+        return float(sum(array.itemsize * math.prod(self.shape(array, case)) for array in self.outputs))
 
     def flops_of(self, case: Case) -> float:
         """The operations that must be done."""

@@ -8,11 +8,15 @@ WIDTH = Parameter(name="WIDTH", value=16, domain="8 | 16", move="vector_width")
 ALONE = Parameter(name="ALONE", value=50_000, domain="1000 .. 10000000 log int", move="threads")
 UNROLL = Parameter(name="UNROLL", value=4, domain="1 | 2 | 4 | 8", move="unrolling")
 AHEAD = Parameter(name="AHEAD", value=16, domain="0 .. 96 int", move="prefetch")
+NEXT = Parameter(name="AHEAD", value=1, domain="0 | 1", move="prefetch")
+LINES = Parameter(name="AHEAD", value=8, domain="0 .. 256 int", move="prefetch")
 CHUNK = Parameter(name="CHUNK", value=64, domain="8 .. 2048 log int", move="blocking")
 STREAM = Parameter(name="STREAM", value=4096, domain="64 .. 1000000 log int", move="layout")
 LANES = Parameter(name="LANES", value=32, domain="8 | 16 | 32 | 64", move="unrolling")
 LINEAR = Parameter(name="LINEAR", value=16, domain="0 .. 128 int", move="loop_order")
 TILE_ROWS = Parameter(name="TILE_ROWS", value=8, domain="2 | 4 | 6 | 8 | 12", move="tiles")
+ROWS = Parameter(name="ROWS", value=4, domain="1 | 2 | 4 | 8", move="loop_order")
+FEW_COLUMNS = Parameter(name="TILE_COLUMNS", value=8, domain="1 | 2 | 4 | 8", move="tiles")
 TILE_COLUMNS = Parameter(name="TILE_COLUMNS", value=2, domain="1 | 2 | 4", move="tiles")
 STEPS = Parameter(name="BLOCK", value=32, domain="8 .. 128 log int", move="blocking")
 ITEMS = Parameter(name="BLOCK", value=256, domain="64 | 128 | 256 | 512 | 1024", move="blocking")
@@ -78,8 +82,8 @@ GENERATORS = (
         backend="cpp",
         title="sums and sums of squares stay in registers while the features stream by",
         mechanism="one read of the input in place of one for the sums and one for the squares",
-        moves=("fusion", "tiles", "vector_width", "threads"),
-        parameters=(WIDTH, TILE_COLUMNS, ALONE),
+        moves=("fusion", "prefetch", "tiles", "vector_width", "threads"),
+        parameters=(WIDTH, FEW_COLUMNS, LINES, ALONE),
     ),
     Generator(
         operator="jagged_to_dense",
@@ -97,8 +101,9 @@ GENERATORS = (
         backend="cpp",
         title="a row is read from memory once and normalised from the first cache",
         mechanism="one read and one write of the matrix in place of several passes over it",
-        moves=("fusion", "unrolling", "vector_width", "threads"),
-        parameters=(WIDTH, UNROLL, ALONE),
+        moves=("fusion", "layout", "loop_order", "prefetch", "unrolling", "vector_width", "threads"),
+        parameters=(WIDTH, UNROLL, ROWS, NEXT, STREAM, ALONE),
+        parts=("simd.cpp", "streaming.cpp"),
     ),
     Generator(
         operator="rms_norm_backward",
@@ -106,8 +111,9 @@ GENERATORS = (
         backend="cpp",
         title="a row's two sums in one read, both gradients from the first cache",
         mechanism="one read of each input and one write in place of several passes; threads sum for themselves",
-        moves=("fusion", "unrolling", "vector_width", "threads"),
-        parameters=(WIDTH, UNROLL, ALONE),
+        moves=("fusion", "layout", "prefetch", "unrolling", "vector_width", "threads"),
+        parameters=(WIDTH, UNROLL, NEXT, STREAM, ALONE),
+        parts=("simd.cpp", "streaming.cpp"),
     ),
     Generator(
         operator="top_k",

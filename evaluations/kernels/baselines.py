@@ -21,6 +21,7 @@ from evolve.contracts import Fault, Job, Limits, Sandbox, Tree
 from evolve.errors import RunError
 from search_spaces.kernel_gate import read_config
 from search_spaces.kernel_space import KernelSpace
+from search_spaces.kernel_spec import Case
 
 PATIENCE_S = 300.0
 TRIALS = 3
@@ -32,10 +33,12 @@ torch._inductor.config.cpp_cache_precompile_headers = False  # they fill the scr
 torch._inductor.config.compile_threads = 1
 """
 EAGER, COMPILED, NAIVE = ALL = ("eager torch", "torch.compile", "naive C loop")
+EMPTY = "empty call"
+"""No baseline: what the loop around a kernel's calls, the call itself and the edits take."""
 
 
 def trees(space: KernelSpace) -> dict[str, Tree]:
-    """The baselines' trees by name, in the form of candidates."""
+    """The baselines' trees by name, in the form of candidates; and that of the empty call."""
     eager = space.plain["torch"]
     compiled = f"{space.reference}\n\n{PLAIN_COMPILER}kernel = torch.compile(reference, dynamic=False)\n"
     naive = 'backend = "cpp"\nflags = ["-O3", "-march=native"]\n'
@@ -43,6 +46,7 @@ def trees(space: KernelSpace) -> dict[str, Tree]:
         EAGER: eager,
         COMPILED: {**eager, "kernel.py": compiled},
         NAIVE: {"kernel.toml": naive, "kernel.cpp": space.seed["kernel.cpp"]},
+        EMPTY: {"kernel.toml": naive, "kernel.cpp": f"{space.spec.header().replace(');', ') {}')}"},
     }
 
 
@@ -88,33 +92,42 @@ class Baselines:
         self._sandbox, self._data, self._names = sandbox, data, tuple(names)
         self._open = ExitStack()
         self._talks: dict[str, Talk] = {}
+        self._empty: dict[str, float] = {}
         self.strongest: dict[str, str] = {}
         self.seconds: dict[str, dict[str, float]] = {}
 
     def timed(self, mirror: Mirror) -> Timed:
         """The strongest baseline of the mirror's case."""
-        case = mirror.case
-        if case.name not in self.strongest:
-            self._choose(mirror)
-        return Timed(talk=self._talk(self.strongest[case.name]), mirror=mirror, trusted=True)
+        if mirror.case.name not in self.strongest:
+            self._choose(mirror.case)
+        return Timed(talk=self._talk(self.strongest[mirror.case.name]), mirror=mirror, trusted=True)
+
+    def empty(self, case: Case) -> float:
+        """Seconds that a call of this case takes without the work of a kernel."""
+        if case.name not in self._empty:
+            self._empty[case.name] = float(np.median(self._times(EMPTY, case)))
+        return self._empty[case.name]
 
     def close(self) -> None:
         """Ends all sessions."""
         self._open.close()
         self._talks.clear()
 
-    def _choose(self, mirror: Mirror) -> None:
-        """Times all of them on a case of their own inputs, one after the other in each trial."""
-        seconds: dict[str, list[float]] = {name: [] for name in self._names}
-        for name in self._names:
-            timed = Timed(talk=self._talk(name), mirror=Mirror(self._truth, mirror.case, np.random.default_rng()))
-            self._must(timed.stage(), name)
-            for _ in range(TRIALS):
-                self._must(timed.round(), name)
-                seconds[name].append(timed.seconds)
-        medians = {name: float(np.median(values)) for name, values in seconds.items()}
-        self.seconds[mirror.case.name] = medians
-        self.strongest[mirror.case.name] = min(medians, key=lambda name: medians[name])
+    def _choose(self, case: Case) -> None:
+        """Times all of them on inputs of their own."""
+        medians = {name: float(np.median(self._times(name, case))) for name in self._names}
+        self.seconds[case.name] = medians
+        self.strongest[case.name] = min(medians, key=lambda name: medians[name])
+
+    def _times(self, name: str, case: Case) -> list[float]:
+        """Seconds of a call, in each of a few trials."""
+        mirror = Mirror(self._truth, case, np.random.default_rng())
+        timed, seconds = Timed(talk=self._talk(name), mirror=mirror, trusted=name == EMPTY), list[float]()
+        self._must(timed.stage(), name)
+        for _ in range(TRIALS):
+            self._must(timed.round(), name)
+            seconds.append(timed.seconds)
+        return seconds
 
     def _talk(self, name: str) -> Talk:
         if name not in self._talks:

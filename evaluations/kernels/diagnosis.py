@@ -40,6 +40,8 @@ def impossible(spec: KernelSpec, mirror: Mirror, seconds: float, roof: Roofline)
 
 
 def _terms(spec: KernelSpec, mirror: Mirror, roof: Roofline) -> tuple[float, float]:
+    """Seconds that memory and arithmetic take at best."""
     moved = spec.bytes_of(mirror.case) - mirror.reread
-    memory, compute = roof.terms(moved * mirror.slots, moved, spec.flops_of(mirror.case))
-    return memory + mirror.reread / max(roof.rates), compute
+    written = spec.written(mirror.case)
+    far = roof.memory(moved * mirror.slots, moved - written, written)
+    return far + roof.memory(0, mirror.reread, 0), spec.flops_of(mirror.case) / roof.flops

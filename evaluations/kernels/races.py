@@ -29,6 +29,8 @@ class Race:
 
     kernel: Timed
     baseline: Timed
+    empty: float
+    """Seconds of a call that does nothing."""
     ratios: list[float] = field(default_factory=list[float])
     seconds: list[float] = field(default_factory=list[float])
 
@@ -59,7 +61,8 @@ class Races:
         races: list[Race] = []
         for case in truth.spec.timed:
             kernel = Timed(talk=talk, mirror=Mirror(truth, case, rng))
-            races.append(Race(kernel=kernel, baseline=baselines.timed(Mirror(truth, case, rng))))
+            baseline = baselines.timed(Mirror(truth, case, rng))
+            races.append(Race(kernel=kernel, baseline=baseline, empty=baselines.empty(case)))
         return cls(truth, threads, races, rng)
 
     def climb(self, rounds: int) -> Fault | None:
@@ -100,11 +103,17 @@ class Races:
         return found
 
     def observables(self) -> dict[str, float]:
-        """What holds the kernel back; see `diagnosis`."""
-        seconds = {race.kernel.name: float(np.median(race.seconds)) for race in self._races}
+        """What holds the kernel back, without what every call costs; see `diagnosis`."""
+        seconds = {race.kernel.name: _working(race) for race in self._races}
         mirrors = [race.kernel.mirror for race in self._races]
         return diagnosis.observables(self._truth.spec, mirrors, seconds, roofline.measured(self._threads))
 
     def compute_s(self) -> float:
         """Seconds of timed calls, both sides."""
         return sum(race.kernel.calls * sum(race.seconds) for race in self._races)
+
+
+def _working(race: Race) -> float:
+    """Seconds of the kernel's own work in a call: at least a tenth of what the call takes."""
+    whole = float(np.median(race.seconds))
+    return max(whole - race.empty, whole / 10)

@@ -1,4 +1,8 @@
-"""How fast this machine can be at best: bytes a second from each level of memory, and operations a second.
+"""How fast this machine can be at best: bytes a second to and from each level of memory, and operations a second.
+
+Writing is not reading: a store into a cache line that is not at hand first reads the line, and a store past the caches
+goes to far memory. So bandwidth is measured for passes that only read, read more than they write, copy, and only write;
+of stores both kinds, whichever is faster.
 
 A small C++ program of ours measures both, with as many threads as kernels get, once a process. Knows no kernel.
 """
@@ -10,9 +14,11 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from evolve.errors import SetupError
 
@@ -20,7 +26,10 @@ SOURCE = Path(__file__).with_name("roofline.cpp")
 _REORDER = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-ffinite-math-only", "-fno-math-errno")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", *_REORDER, "-shared", "-fPIC")
 """Not -ffast-math: it links what makes the whole process, the judge's, take the smallest numbers for zero."""
-SIZES = tuple(size << 10 for size in (16, 32, 128, 512, 1024, 2048, 4096, 8192, 32768, 131072))
+SIZES = tuple(half << power for power in range(13, 27) for half in (2, 3))
+MIXES = ((1, 0), (3, 1), (1, 1), (0, 1))
+"""Passes that are measured: parts that are read, and parts that are written."""
+SHARES = tuple(writes / (reads + writes) for reads, writes in MIXES)
 TRIES = 5
 SLACK = 1.25
 """A kernel may be this much faster than the roofline before it is called a cheat: ours measures plain loops."""
@@ -30,23 +39,23 @@ LATENCY_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roofline:
-    """Bytes a second by the size of what is read again and again, and operations a second."""
+    """Bytes a second by the size of what is read and written again and again, for each of `MIXES`; and operations a
+    second."""
 
-    bandwidth: dict[int, float]
+    bandwidth: dict[int, tuple[float, ...]]
     flops: float
 
-    def bandwidth_at(self, size: float) -> float:
-        """The best for a working set of `size` bytes: that of the largest measured set which is not larger."""
-        return next((rate for known, rate in reversed(self.bandwidth.items()) if known <= size), max(self.rates))
+    def memory(self, size: float, read: float, written: float) -> float:
+        """Seconds that reading and writing so many bytes takes at best in a working set of `size` bytes: at the rates
+        of the largest measured set which is not larger, between those of the two mixes that are next to this one."""
+        moved = read + written
+        rates = next((rates for known, rates in reversed(self.bandwidth.items()) if known <= size), self.nearest)
+        return moved * float(np.interp(written / moved, SHARES, [1 / rate for rate in rates])) if moved else 0.0
 
     @property
-    def rates(self) -> tuple[float, ...]:
-        """All bandwidths."""
-        return tuple(self.bandwidth.values())
-
-    def terms(self, size: float, moved: float, operations: float) -> tuple[float, float]:
-        """Seconds that moving `moved` bytes and doing `operations` take at best, in a working set of `size` bytes."""
-        return moved / self.bandwidth_at(size), operations / self.flops
+    def nearest(self) -> tuple[float, ...]:
+        """Of the nearest cache."""
+        return next(iter(self.bandwidth.values()))
 
 
 def measured(threads: int) -> Roofline:
@@ -60,7 +69,7 @@ def measured(threads: int) -> Roofline:
 def measured_again(threads: int) -> Roofline:
     """The best of what was measured before and of what is measured now: a busy machine hides how fast it can be."""
     old, new = measured(threads), _measure(threads)
-    rates = {size: max(rate, new.bandwidth[size]) for size, rate in old.bandwidth.items()}
+    rates = {size: _better(rates, new.bandwidth[size]) for size, rates in old.bandwidth.items()}
     with _guard:
         _known[threads] = Roofline(bandwidth=rates, flops=max(old.flops, new.flops))
         return _known[threads]
@@ -79,14 +88,20 @@ def _measure(threads: int) -> Roofline:
         subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", str(built)], check=True, capture_output=True)
         library = ctypes.CDLL(str(built))
     library.bandwidth.restype = library.flops.restype = ctypes.c_double
-    rates = {size: library.bandwidth(ctypes.c_int64(size), threads, TRIES) for size in SIZES}
+    rates = {
+        size: tuple(library.bandwidth(ctypes.c_int64(size), *mix, threads, TRIES) for mix in MIXES) for size in SIZES
+    }
     return Roofline(bandwidth=_falling(rates), flops=library.flops(threads, TRIES))
 
 
-def _falling(rates: Mapping[int, float]) -> dict[int, float]:
+def _falling(rates: Mapping[int, tuple[float, ...]]) -> dict[int, tuple[float, ...]]:
     """A smaller set is never slower: what was seen slower was disturbed."""
-    best, fallen = 0.0, dict[int, float]()
+    best, fallen = (0.0,) * len(MIXES), dict[int, tuple[float, ...]]()
     for size in sorted(rates, reverse=True):
-        best = max(best, rates[size])
+        best = _better(best, rates[size])
         fallen[size] = best
     return dict(sorted(fallen.items()))
+
+
+def _better(some: Sequence[float], others: Sequence[float]) -> tuple[float, ...]:
+    return tuple(max(pair) for pair in zip(some, others, strict=True))

@@ -7,12 +7,15 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from evaluations.judge import Judge
 from evaluations.kernels.baselines import NAIVE
+from evaluations.kernels.mirror import Mirror
 from evaluations.kernels.sessions import KernelSessions
 from evaluations.kernels.task import KernelTask
+from evaluations.kernels.truth import Truth
 from evaluations.store import Store
 from evolve.contracts import Candidate, Cheated, Failed, Scored, Tree
 from evolve.fingerprint import fingerprint
@@ -41,18 +44,34 @@ def space() -> KernelSpace:
 
 
 @pytest.fixture(scope="module")
-def judge(space: KernelSpace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+def sessions(space: KernelSpace) -> Iterator[KernelSessions]:
     box, trusted = LocalSandbox(warm_torch=False), LocalSandbox()
-    sessions, task = KernelSessions(space, box, trusted=trusted, against=(NAIVE,)), KernelTask(space)
-    task.baselines = lambda: sessions.baselines.seconds
-    yield Judge(space, task, sessions, Store(tmp_path_factory.mktemp("store")), seed=0)
-    sessions.close()
+    made = KernelSessions(space, box, trusted=trusted, against=(NAIVE,))
+    yield made
+    made.close()
     box.close()
     trusted.close()
 
 
+@pytest.fixture(scope="module")
+def judge(space: KernelSpace, sessions: KernelSessions, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    task = KernelTask(space)
+    task.baselines = lambda: sessions.baselines.seconds
+    return Judge(space, task, sessions, Store(tmp_path_factory.mktemp("store")), seed=0)
+
+
 def candidate(number: int, tree: Tree) -> Candidate:
     return Candidate(number=number, commit=str(number), parents=(), tree=tree, fingerprint=fingerprint(tree))
+
+
+def test_what_every_call_costs_is_known_and_less_than_what_a_kernel_takes(
+    space: KernelSpace, sessions: KernelSessions
+) -> None:
+    (case,) = space.spec.timed
+    empty = sessions.baselines.empty(case)
+    sessions.baselines.timed(Mirror(Truth(space.spec, space.reference), case, np.random.default_rng(0)))
+    assert 0 < empty < sessions.baselines.seconds[case.name][NAIVE] / 10
+    assert sessions.baselines.strongest == {case.name: NAIVE}, "it is no baseline"
 
 
 @pytest.mark.slow

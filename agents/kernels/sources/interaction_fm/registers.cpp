@@ -1,18 +1,23 @@
-// The sums and squares of C vectors of columns, over all features of one row.
+// The sums of C vectors of columns, and all of their squares, over all features of one row, while a later row is asked
+// for. Only the squares' total is wanted: they need no register for each column.
 template <int C>
 INLINE vec interaction(const float* x, int64_t features, int64_t width, int64_t lanes) {
-  vec sum[C] = {}, squares[C] = {}, found{};
+  constexpr int few = C < 4 ? C : 4, per_line = W < 16 ? 16 / W : 1;
+  vec sum[C] = {}, squares[few] = {}, found{};
   const bool whole = lanes == W;
   for (int64_t f = 0; f < features; f++)
 #pragma GCC unroll 8
     for (int c = 0; c < C; c++) {
       const float* at = x + f * width + c * W;
+      if (AHEAD && c % per_line == 0) __builtin_prefetch(at + AHEAD * 16);
       const vec v = whole || c < C - 1 ? load(at) : load_some(at, lanes);
       sum[c] += v;
-      squares[c] += v * v;
+      squares[c % few] += v * v;
     }
 #pragma GCC unroll 8
-  for (int c = 0; c < C; c++) found += sum[c] * sum[c] - squares[c];
+  for (int c = 0; c < C; c++) found += sum[c] * sum[c];
+#pragma GCC unroll 4
+  for (int c = 0; c < few; c++) found -= squares[c];
   return found;
 }
 

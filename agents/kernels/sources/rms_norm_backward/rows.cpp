@@ -1,9 +1,11 @@
-// Each row twice: once from memory for its two sums, once from the first cache for both gradients; the gradient of the
-// weight is summed by each thread for itself.
+// Each row twice: once from memory for its two sums, once from the first cache for both gradients, while the next row is
+// asked for; the gradient of the weight is summed by each thread for itself, that of x goes around the caches where it
+// is large.
 #include <omp.h>
 
 #include <vector>
 
+template <bool AROUND>
 INLINE void row(const float* x, const float* weight, const float* dy, float* dx, float* dweight, int64_t columns,
                 float epsilon) {
   constexpr int step = UNROLL * W;
@@ -26,8 +28,12 @@ INLINE void row(const float* x, const float* weight, const float* dy, float* dx,
   const float scale = 1.0f / std::sqrt(total(squares[0]) / float(columns) + epsilon);
   const float shared = total(products[0]) / float(columns) * scale * scale * scale;
   for (i = 0; i < whole; i += W) {
-    const vec v = load(x + i), back = load(dy + i) * scale;
-    store(dx + i, back * load(weight + i) - v * shared);
+    if (AHEAD && i % 16 == 0) {
+      __builtin_prefetch(x + columns + i);
+      __builtin_prefetch(dy + columns + i);
+    }
+    const vec v = load(x + i), back = load(dy + i) * scale, found = back * load(weight + i) - v * shared;
+    AROUND ? stream(dx + i, found) : store(dx + i, found);
     store(dweight + i, load(dweight + i) + back * v);
   }
   if (rest) {
@@ -40,14 +46,19 @@ INLINE void row(const float* x, const float* weight, const float* dy, float* dx,
 void kernel(const float* x, const float* weight, const float* dy, float* dx, float* dweight, int64_t rows,
             int64_t columns, double epsilon, int threads) {
   const int many = rows * columns > ALONE ? threads : 1;
+  const bool around = rows * columns > int64_t(STREAM) << 8 && is_aligned(dx) && columns % W == 0;  // STREAM is in KiB
   const int64_t pitch = (columns / W + 2) * W;  // two threads never write to one line
   std::vector<float> parts(many * pitch);
 #pragma omp parallel num_threads(many)
   {
     float* mine = parts.data() + omp_get_thread_num() * pitch;
 #pragma omp for schedule(static)
-    for (int64_t r = 0; r < rows; r++)
-      row(x + r * columns, weight, dy + r * columns, dx + r * columns, mine, columns, float(epsilon));
+    for (int64_t r = 0; r < rows; r++) {
+      const int64_t at = r * columns;
+      around ? row<true>(x + at, weight, dy + at, dx + at, mine, columns, float(epsilon))
+             : row<false>(x + at, weight, dy + at, dx + at, mine, columns, float(epsilon));
+    }
+    streamed();
   }
   for (int64_t column = 0; column < columns; column++) {
     float sum = 0.0f;
