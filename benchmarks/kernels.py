@@ -30,6 +30,8 @@ from tests.attacks.corpus.kernels import arena
 
 GOAL, DISPATCHED, ROOFLINE, AT_ROOFLINE, BUDGET, RESAMPLED = 1.5, 0.97, 0.8, 3, 50, 2000
 PARTS = RESULTS / "kernels"
+PATIENCE_S = 300.0
+"""Triton's interpreter takes half a minute for a large case of attention."""
 Rounds = dict[str, NDArray[np.float64]]
 
 
@@ -79,7 +81,7 @@ def resampled(rounds: Rounds, rng: np.random.Generator, *, fall_back: bool) -> N
 def right_everywhere(operator: str) -> dict[str, str]:
     """By backend: `right`, what is wrong, or why it was skipped."""
     space, found = load(f"kernel:{operator}"), dict[str, str]()
-    with closing(choose("auto")) as box, arena(box, operator) as judged:
+    with closing(choose("auto")) as box, arena(box, operator, patience_s=PATIENCE_S) as judged:
         for name, backend in backends().items():
             if missing := backend.missing():
                 found[name] = f"skipped: {missing}"

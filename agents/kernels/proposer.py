@@ -96,10 +96,16 @@ def require_more(nodes: list[Node], least: float) -> None:
     share = best.observables.get("roofline", 0.0)
     if share >= ENOUGH:
         raise BudgetExhausted(f"#{best.candidate.number} reaches {share:.0%} of the measured roofline")
-    judged = [node for node in nodes if not node.is_pending]
-    record, since = 0.0, 0
-    for node in judged:
-        gained = node.fitness > record * 2**least
-        record, since = max(record, node.fitness), 0 if gained else since + 1
+    record, since, last = 0.0, 0, best
+    for node in nodes:
+        if node.is_pending:
+            continue
+        if node.fitness > record * 2**least:
+            last, since = node, 0
+        else:
+            since += 1
+        record = max(record, node.fitness)
     if since >= STALLED:
-        raise BudgetExhausted(f"stalled: {since} candidates in a row were no faster than #{best.candidate.number}")
+        raise BudgetExhausted(
+            f"stalled: {since} candidates in a row were not clearly faster than #{last.candidate.number}"
+        )

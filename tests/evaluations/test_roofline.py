@@ -16,6 +16,7 @@ from evaluations.kernels.mirror import Mirror
 from evaluations.kernels.roofline import SLACK, Roofline
 from evaluations.kernels.truth import Truth
 from search_spaces.kernel_space import load
+from search_spaces.kernel_spec import operators
 
 MEASURE = """
 from evaluations.kernels.roofline import measured
@@ -88,6 +89,13 @@ def test_what_is_written_counts_at_the_rate_of_passes_that_write_as_much_of_what
     assert roof.memory(4096, 48, 48) == 96
     assert roof.memory(16, 96, 0) == 12, "in a smaller set than any measured one, as in the smallest"
     assert roof.memory(2048, 0, 0) == 0
+
+
+@pytest.mark.parametrize("name", operators())
+def test_what_an_operator_writes_is_a_part_of_what_moves(name: str) -> None:
+    spec = load(f"kernel:{name}").spec
+    for case in spec.timed:
+        assert 0 < spec.written(case) <= spec.bytes_of(case)
 
 
 def test_a_row_that_a_gather_has_read_before_may_come_from_the_nearest_cache() -> None:

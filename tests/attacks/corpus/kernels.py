@@ -248,12 +248,12 @@ class Arena:
 
 
 @contextmanager
-def arena(box: Sandbox, operator: str = "rms_norm", timed: int = 1) -> Iterator[Arena]:
-    """Against the naive loop alone, which the attacks are made of."""
+def arena(box: Sandbox, operator: str = "rms_norm", timed: int = 1, patience_s: float = PATIENCE_S) -> Iterator[Arena]:
+    """Against the naive loop alone, which the attacks are made of; no call may take longer than `patience_s`."""
     whole = load(f"kernel:{operator}")
-    rungs = tuple(replace(rung, examples=ROUNDS, limit_s=PATIENCE_S) for rung in whole.rungs)
+    rungs = tuple(replace(rung, examples=ROUNDS, limit_s=patience_s) for rung in whole.rungs)
     spec = whole.spec.model_copy(update={"timed": whole.spec.timed[timed : timed + 1]})
-    space = replace(whole, spec=spec, rungs=rungs, limits=Limits(cpu_s=60))
+    space = replace(whole, spec=spec, rungs=rungs, limits=Limits(cpu_s=int(3 * patience_s)))
     trusted = LocalSandbox(warm_torch=False)
     sessions = KernelSessions(space, box, trusted=trusted, against=(NAIVE,))
     try:
