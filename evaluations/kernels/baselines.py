@@ -46,7 +46,7 @@ def trees(space: KernelSpace) -> dict[str, Tree]:
         EAGER: eager,
         COMPILED: {**eager, "kernel.py": compiled},
         NAIVE: {"kernel.toml": naive, "kernel.cpp": space.seed["kernel.cpp"]},
-        EMPTY: {"kernel.toml": naive, "kernel.cpp": f"{space.spec.header().replace(');', ') {}')}"},
+        EMPTY: {"kernel.toml": naive, "kernel.cpp": space.spec.header().replace(");", ") {}")},
     }
 
 
